@@ -1,0 +1,78 @@
+/* aif_conn -- one HTTP/1.1 connection: dial, TLS, and one exchange at a time.
+ *
+ *   DIALING --> READY <--> BUSY --> DRAINING --> READY
+ *      |          |          |          |
+ *      +----------+----------+----------+--> CLOSED
+ *
+ * Only the pool moves READY and BUSY (aif_conn_begin, aif_pool_release); only
+ * conn_close() enters CLOSED. In READY any byte and any end closes: no
+ * response can be handed to a request that was sent after it.
+ *
+ * Owner:    the pool; the memory goes after CLOSED when no callback is on the
+ *           stack.
+ * Thread:   the loop's.
+ */
+#ifndef AIF_CONN_H
+#define AIF_CONN_H
+
+#include "client/aif_pool.h"
+
+/* A body nobody wants is read up to this, to keep its connection. */
+#define AIF_MAX_DRAIN (64u * 1024u)
+#define AIF_DRAIN_NS (5u * 1000u * 1000u * 1000ull)
+
+typedef enum aif_conn_state {
+    AIF_CONN_DIALING,
+    AIF_CONN_READY,
+    AIF_CONN_BUSY,
+    AIF_CONN_DRAINING,
+    AIF_CONN_CLOSED
+} aif_conn_state;
+
+typedef struct aif_conn {
+    aif_pool *pool;       /* NULL once closed */
+    aif_origin *origin;
+    aif_conn_state state;
+    aif_dial *dial;       /* DIALING, before the socket */
+    aif_stage *stage;     /* owned; tcp, or tls above it */
+    aif_h1parse *parser;  /* owned */
+    aif_fetch *fetch;     /* DIALING and BUSY */
+    aif_list link;        /* in pool->conns */
+    aif_list idle;        /* READY: in origin->idle */
+    aif_list aged;        /* READY: in pool->idle */
+    uint64_t expires;     /* READY: ns */
+    uint64_t keep_ns;     /* the peer's Keep-Alive, less a margin */
+    aif_deadline drain;   /* DRAINING: ends it */
+    uint64_t drained;
+    aif_write write;      /* the request under way */
+    uv_buf_t bufs[2];
+    unsigned served;      /* exchanges that went well */
+    unsigned depth;       /* callbacks on the stack */
+    unsigned keep : 1;    /* the head allows another exchange */
+    unsigned writing : 1; /* the request has not left whole */
+    unsigned broken : 1;  /* a write failed; the read side will tell */
+    unsigned secure : 1;  /* the stage is tls */
+    char peer[72];
+} aif_conn;
+
+/* Opens a connection for |f|, which becomes its first user. 0, or a negative
+ * code with |err|: nothing was made. */
+int aif_conn_open(aif_pool *p, aif_origin *o, aif_fetch *f, aif_err *err);
+
+/* Starts the exchange of |f| on a READY connection. */
+void aif_conn_begin(aif_conn *c, aif_fetch *f);
+
+/* Lets go of the fetch, which is over: reads the rest of a body if |drain| and
+ * it may be short, else closes. */
+void aif_conn_abandon(aif_conn *c, int drain);
+
+/* Closes at once, without a word to the fetch. */
+void aif_conn_close(aif_conn *c);
+
+/* 1 if a kept connection can be used now: not expired, silent, open. */
+int aif_conn_is_fresh(aif_conn *c, uint64_t now);
+
+/* Reading on or off, for back-pressure. */
+void aif_conn_read(aif_conn *c, int on);
+
+#endif

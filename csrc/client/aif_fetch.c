@@ -1,0 +1,418 @@
+/* aif_fetch.c -- the states of one request, its limits of time, its body.
+ *
+ * The connection and the pool report what happens; every way out leads through
+ * aif_fetch_end(), which is the only caller of on_done.
+ */
+#include "client/aif_fetch.h"
+
+#include <string.h>
+
+#include "base/aif_mem.h"
+#include "client/aif_conn.h"
+#include "client/aif_pool.h"
+
+static void on_due(aif_deadline *d);
+
+static int
+is_under_way(const aif_fetch *f)
+{
+    return f->state > AIF_FETCH_NEW && f->state < AIF_FETCH_DONE;
+}
+
+aif_fetch *
+aif_fetch_new(const aif_fetch_cbs *cbs, void *user)
+{
+    aif_fetch *f = aif_mem_zalloc(sizeof(*f));
+
+    if (f == NULL) {
+        return NULL;
+    }
+    f->cbs = cbs;
+    f->user = user;
+    f->max_body = UINT64_MAX;
+    aif_buf_init(&f->head, AIF_MAX_REQUEST_HEAD);
+    aif_list_init(&f->waiting);
+    aif_deadline_init(&f->deadline, on_due);
+    return f;
+}
+
+void
+aif_fetch_free(aif_fetch *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    if (is_under_way(f)) {
+        static const aif_fetch_cbs silent = {0};
+
+        f->cbs = &silent;
+        aif_fetch_cancel(f);
+    }
+    aif_buf_fini(&f->head);
+    aif_mem_free(f);
+}
+
+/* ---- limits -------------------------------------------------------------- */
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+    if (a == 0) {
+        return b;
+    }
+    return (b == 0 || a < b) ? a : b;
+}
+
+/* One node serves all limits of a fetch. It is moved only towards an earlier
+ * time; when it fires too early it is simply set again, so that the usual
+ * request, whose limits only ever move away, costs one insertion. */
+static void
+arm(aif_fetch *f)
+{
+    uint64_t due = earlier(f->limits.total_due,
+                           earlier(f->acquire_due, f->phase_due));
+
+    if (due == 0) {
+        return;
+    }
+    if (!aif_deadline_is_set(&f->deadline) || f->deadline.due > due) {
+        /* Out of memory here only costs the limit, never the request. */
+        (void)aif_deadline_set(&f->pool->loop->deadlines, &f->deadline, due);
+    }
+}
+
+/* Adds the limit |ns| (0: none), counted from |now|, to the present phase. */
+static void
+limit_phase(aif_fetch *f, aif_limit limit, uint64_t ns, uint64_t now)
+{
+    if (ns == 0) {
+        return;
+    }
+    if (f->phase_due == 0 || now + ns < f->phase_due) {
+        f->phase_due = now + ns;
+        f->phase_limit = limit;
+    }
+}
+
+static void
+fail_late(aif_fetch *f, aif_limit limit)
+{
+    f->limit = limit;
+    aif_err_set(&f->err, AIF_ETIMEOUT, "a limit of time ran out");
+    aif_fetch_end(f, AIF_ETIMEOUT);
+}
+
+static void
+on_due(aif_deadline *d)
+{
+    aif_fetch *f = AIF_LIST_ENTRY(d, aif_fetch, deadline);
+    uint64_t now = uv_hrtime();
+
+    if (f->limits.total_due != 0 && f->limits.total_due <= now) {
+        fail_late(f, AIF_LIMIT_TOTAL);
+    }
+    else if (f->phase_due != 0 && f->phase_due <= now) {
+        fail_late(f, f->phase_limit);
+    }
+    else if (f->acquire_due != 0 && f->acquire_due <= now) {
+        fail_late(f, AIF_LIMIT_ACQUIRE);
+    }
+    else {
+        arm(f);
+    }
+}
+
+/* ---- phases -------------------------------------------------------------- */
+
+void
+aif_fetch_enter(aif_fetch *f, aif_phase phase, uint64_t now)
+{
+    aif_phase ended = f->trace.phase;
+
+    if (ended == phase) {
+        return;
+    }
+    aif_trace_enter(&f->trace, phase, now);
+    if (f->cbs->on_phase != NULL) {
+        f->cbs->on_phase(f->user, f, ended);
+    }
+}
+
+int
+aif_fetch_start(aif_fetch *f, aif_pool *pool, const aif_target *target,
+                const aif_h1head *head)
+{
+    int rc;
+    uint64_t now;
+
+    if (pool->closed) {
+        return aif_err_set(&f->err, AIF_ECLOSED, "the pool is closed");
+    }
+    rc = aif_h1write_head(&f->head, head, &f->err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = aif_pool_origin(pool, target, &f->origin);
+    if (rc < 0) {
+        return aif_err_set(&f->err, rc, "out of memory");
+    }
+    now = uv_hrtime();
+    aif_trace_begin(&f->trace, now);
+    f->pool = pool;
+    f->state = AIF_FETCH_QUEUED;
+    if (f->limits.acquire != 0) {
+        f->acquire_due = now + f->limits.acquire;
+    }
+    arm(f);
+    aif_pool_acquire(pool, f, 0);
+    return 0;
+}
+
+void
+aif_fetch_dialing(aif_fetch *f, aif_conn *conn)
+{
+    uint64_t now = uv_hrtime();
+
+    f->conn = conn;
+    f->state = AIF_FETCH_DIALING;
+    f->phase_due = 0;
+    limit_phase(f, AIF_LIMIT_DIAL, f->limits.dial, now);
+    arm(f);
+    aif_fetch_enter(f, AIF_PHASE_DNS, now);
+}
+
+void
+aif_fetch_securing(aif_fetch *f)
+{
+    uint64_t now = uv_hrtime();
+
+    f->phase_due = 0;
+    limit_phase(f, AIF_LIMIT_TLS, f->limits.tls, now);
+    arm(f);
+    aif_fetch_enter(f, AIF_PHASE_TLS, now);
+}
+
+void
+aif_fetch_ready(aif_fetch *f, aif_conn *conn)
+{
+    uint64_t now = uv_hrtime();
+
+    f->conn = conn;
+    f->reused = conn->served > 0;
+    f->state = AIF_FETCH_SENDING;
+    f->acquire_due = 0;
+    f->phase_due = 0;
+    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
+    arm(f);
+    memcpy(f->peer, conn->peer, sizeof(f->peer));
+    aif_fetch_enter(f, AIF_PHASE_SEND, now);
+}
+
+void
+aif_fetch_sent(aif_fetch *f)
+{
+    uint64_t now;
+
+    if (f->state != AIF_FETCH_SENDING) {
+        return; /* The response has overtaken the request. */
+    }
+    now = uv_hrtime();
+    f->state = AIF_FETCH_HEAD;
+    f->phase_due = 0;
+    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
+    limit_phase(f, AIF_LIMIT_WAIT, f->limits.wait, now);
+    arm(f);
+    aif_fetch_enter(f, AIF_PHASE_WAIT, now);
+}
+
+void
+aif_fetch_again(aif_fetch *f)
+{
+    f->retried = 1;
+    f->phase_due = 0;
+    f->state = AIF_FETCH_QUEUED;
+    aif_fetch_enter(f, AIF_PHASE_QUEUED, uv_hrtime());
+}
+
+void
+aif_fetch_read(aif_fetch *f)
+{
+    /* Only the limit between reads moves; a wait for the head stands. */
+    if (f->limits.read != 0 && f->phase_limit == AIF_LIMIT_READ) {
+        f->phase_due = uv_hrtime() + f->limits.read;
+    }
+}
+
+/* ---- the response -------------------------------------------------------- */
+
+/* Joins all Content-Encoding fields: a sender may split the list. */
+static int
+make_decoder(aif_fetch *f, aif_header *h)
+{
+    int i = aif_header_find(h, "content-encoding", 0);
+    aif_buf all;
+    int rc = 0;
+
+    if (i < 0) {
+        return 0;
+    }
+    aif_buf_init(&all, AIF_MAX_LINE);
+    for (; i >= 0 && rc == 0;
+         i = aif_header_find(h, "content-encoding", (unsigned)i + 1)) {
+        aif_slice v = aif_header_value(h, (unsigned)i);
+
+        rc = aif_buf_add(&all, v.ptr, v.len);
+        if (rc == 0) {
+            rc = aif_buf_add_str(&all, ",");
+        }
+    }
+    if (rc == 0) {
+        rc = aif_decode_new(&f->decode, all.data, all.len, &f->err);
+    }
+    else {
+        aif_err_set(&f->err, rc, "Content-Encoding is too long");
+    }
+    aif_buf_fini(&all);
+    return rc;
+}
+
+int
+aif_fetch_on_head(aif_fetch *f, aif_h1parse *p)
+{
+    int64_t length = aif_h1parse_length(p);
+    uint64_t now = uv_hrtime();
+    int rc = 0;
+
+    f->status = aif_h1parse_status(p);
+    f->phase_due = 0;
+    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
+    arm(f);
+    if (f->state == AIF_FETCH_SENDING) {
+        aif_fetch_enter(f, AIF_PHASE_WAIT, now);
+    }
+    f->state = AIF_FETCH_BODY;
+    aif_fetch_enter(f, AIF_PHASE_RECEIVE, now);
+    rc = f->cbs->on_head(f->user, f, p);
+    if (rc != 0 || f->state != AIF_FETCH_BODY) {
+        return rc;
+    }
+    if (f->decode_body && length != 0) {
+        rc = make_decoder(f, aif_h1parse_header(p));
+    }
+    if (rc == 0 && f->decode == NULL && length > 0
+        && (uint64_t)length > f->max_body) {
+        rc = aif_err_set(&f->err, AIF_ETOOBIG,
+                         "the body announces more than the limit");
+    }
+    return rc;
+}
+
+static int
+on_plain(void *user, const char *data, size_t len)
+{
+    aif_fetch *f = user;
+
+    if (f->state != AIF_FETCH_BODY) {
+        return AIF_ECANCELLED; /* An upcall has ended it. */
+    }
+    if (len > f->max_body - f->received) {
+        return aif_err_set(&f->err, AIF_ETOOBIG,
+                           "the body is larger than the limit");
+    }
+    f->received += len;
+    return f->cbs->on_body(f->user, f, data, len);
+}
+
+int
+aif_fetch_on_body(aif_fetch *f, const char *data, size_t len)
+{
+    if (f->decode == NULL) {
+        return on_plain(f, data, len);
+    }
+    return aif_decode_feed(f->decode, data, len, on_plain, f, &f->err);
+}
+
+int
+aif_fetch_on_message(aif_fetch *f)
+{
+    return f->decode == NULL ? 0 : aif_decode_end(f->decode, &f->err);
+}
+
+char *
+aif_fetch_space(aif_fetch *f, size_t *len)
+{
+    if (f->state != AIF_FETCH_BODY || f->decode != NULL
+        || f->cbs->on_space == NULL) {
+        return NULL;
+    }
+    return f->cbs->on_space(f->user, f, len);
+}
+
+/* ---- the ways out -------------------------------------------------------- */
+
+void
+aif_fetch_end(aif_fetch *f, int code)
+{
+    aif_conn *c = f->conn;
+
+    if (!is_under_way(f)) {
+        return;
+    }
+    f->conn = NULL;
+    aif_deadline_clear(&f->pool->loop->deadlines, &f->deadline);
+    if (!aif_list_empty(&f->waiting)) {
+        aif_pool_withdraw(f->pool, f);
+    }
+    f->state = code == 0                 ? AIF_FETCH_DONE
+               : code == AIF_ECANCELLED ? AIF_FETCH_CANCELLED
+                                        : AIF_FETCH_FAILED;
+    if (f->err.code == 0) {
+        f->err.code = code;
+    }
+    if (c != NULL) {
+        aif_conn_abandon(c, code == 0);
+    }
+    aif_decode_free(f->decode);
+    f->decode = NULL;
+    aif_pool_leave_origin(f->origin);
+    f->origin = NULL;
+    if (code == 0) {
+        aif_fetch_enter(f, AIF_PHASE_DONE, uv_hrtime());
+    }
+    if (f->cbs->on_done != NULL) {
+        f->cbs->on_done(f->user, f, code);
+    }
+}
+
+void
+aif_fetch_cancel(aif_fetch *f)
+{
+    aif_fetch_end(f, AIF_ECANCELLED);
+}
+
+void
+aif_fetch_discard(aif_fetch *f)
+{
+    if (f->state == AIF_FETCH_BODY) {
+        aif_fetch_end(f, 0);
+    }
+}
+
+void
+aif_fetch_pause(aif_fetch *f)
+{
+    if (f->conn != NULL && !f->paused) {
+        f->paused = 1;
+        aif_conn_read(f->conn, 0);
+    }
+}
+
+void
+aif_fetch_resume(aif_fetch *f)
+{
+    if (f->conn != NULL && f->paused) {
+        f->paused = 0;
+        aif_fetch_read(f);
+        aif_conn_read(f->conn, 1);
+    }
+}

@@ -1,0 +1,179 @@
+/* aif_fetch -- the life of one request: acquire a connection, send, receive.
+ *
+ *   NEW -> QUEUED -> DIALING -> SENDING -> HEAD -> BODY -> DONE
+ *             \_________________/   |        |       |
+ *              (a kept connection)  v        v       v
+ *                       from each: FAILED, CANCELLED
+ *
+ * on_done is called exactly once, from fetch_end() alone, for a fetch that
+ * was started.
+ *
+ * Owner:    whoever called aif_fetch_new(). Everything that the owner sets in
+ *           the struct stays valid until on_done.
+ * Thread:   the loop's.
+ * Re-entry: upcalls come from inside aif_loop_run(), aif_fetch_start() or
+ *           aif_fetch_cancel(). on_done may free the fetch; the other upcalls
+ *           may pause it, and may cancel it, but not free it.
+ */
+#ifndef AIF_FETCH_H
+#define AIF_FETCH_H
+
+#include "base/aif_buf.h"
+#include "base/aif_err.h"
+#include "base/aif_list.h"
+#include "client/aif_trace.h"
+#include "http/aif_decode.h"
+#include "http/aif_h1parse.h"
+#include "http/aif_h1write.h"
+#include "net/aif_deadline.h"
+
+struct aif_conn;
+struct aif_origin;
+struct aif_pool;
+typedef struct aif_fetch aif_fetch;
+
+typedef enum aif_fetch_state {
+    AIF_FETCH_NEW,
+    AIF_FETCH_QUEUED,
+    AIF_FETCH_DIALING,
+    AIF_FETCH_SENDING,
+    AIF_FETCH_HEAD,
+    AIF_FETCH_BODY,
+    AIF_FETCH_DONE,
+    AIF_FETCH_FAILED,
+    AIF_FETCH_CANCELLED
+} aif_fetch_state;
+
+/* The limits of time, by the name of what ran out. */
+typedef enum aif_limit {
+    AIF_LIMIT_NONE,
+    AIF_LIMIT_TOTAL,   /* start to end */
+    AIF_LIMIT_ACQUIRE, /* until a connection is ready */
+    AIF_LIMIT_DIAL,    /* DNS and connect */
+    AIF_LIMIT_TLS,     /* the handshake */
+    AIF_LIMIT_WAIT,    /* request sent to head of the response */
+    AIF_LIMIT_READ     /* between two reads */
+} aif_limit;
+
+/* Nanoseconds; 0 is no limit. |total_due| is a point on uv_hrtime()'s clock,
+ * since it spans several fetches when redirects are followed. */
+typedef struct aif_fetch_limits {
+    uint64_t total_due;
+    uint64_t acquire;
+    uint64_t dial;
+    uint64_t tls;
+    uint64_t wait;
+    uint64_t read;
+} aif_fetch_limits;
+
+/* on_head's way to say: not interested in the body. */
+#define AIF_FETCH_DISCARD 1
+
+typedef struct aif_fetch_cbs {
+    /* The head is whole: read |p|, and take its header if you like. 0 to
+     * receive the body; AIF_FETCH_DISCARD to end here (on_done with 0
+     * follows), which lets a short body pass and closes for a long one; a
+     * negative code to fail. */
+    int (*on_head)(void *user, aif_fetch *f, aif_h1parse *p);
+    /* Where |*len| bytes that are known to follow could go directly; NULL or
+     * a shorter *|len| are fine. on_body then gets the same pointer. Only
+     * asked for bodies of known length without a content coding. May be
+     * NULL. */
+    char *(*on_space)(void *user, aif_fetch *f, size_t *len);
+    /* Decoded body bytes. 0, or a negative code to fail. */
+    int (*on_body)(void *user, aif_fetch *f, const char *data, size_t len);
+    /* A phase has ended. May be NULL. */
+    void (*on_phase)(void *user, aif_fetch *f, aif_phase ended);
+    /* The end: |code| 0 or negative; f->err, f->limit, f->trace tell more. */
+    void (*on_done)(void *user, aif_fetch *f, int code);
+} aif_fetch_cbs;
+
+struct aif_fetch {
+    /* Set by the owner before the start. */
+    const aif_fetch_cbs *cbs;
+    void *user;
+    aif_fetch_limits limits;
+    uint64_t max_body; /* decoded bytes; UINT64_MAX for no ceiling */
+    const char *body;  /* the whole request body, or NULL */
+    size_t body_len;
+    unsigned head_request : 1; /* the method is HEAD */
+    unsigned idempotent : 1;   /* may be sent twice (RFC 9110 9.2.2) */
+    unsigned decode_body : 1;  /* undo Content-Encoding */
+
+    /* To be read by the owner. */
+    aif_trace trace;
+    aif_err err;
+    aif_limit limit;  /* which limit ran out, with AIF_ETIMEOUT */
+    aif_fetch_state state;
+    aif_buf head;     /* the request head as sent */
+    uint64_t received; /* decoded body bytes so far */
+    int status;       /* 0 before the head */
+    unsigned reused : 1; /* went over a kept connection */
+    unsigned retried : 1;
+    char peer[72];    /* "192.0.2.1:443" once there is a connection */
+
+    /* The machine's own. */
+    struct aif_pool *pool;
+    struct aif_origin *origin;
+    struct aif_conn *conn;
+    aif_list waiting; /* in the pool's or the origin's queue */
+    uint64_t seq;     /* the order of arrival in the pool */
+    aif_deadline deadline;
+    uint64_t acquire_due, phase_due; /* 0: none */
+    aif_limit phase_limit;
+    aif_decode *decode;
+    unsigned paused : 1;
+    unsigned in_upcall : 1;
+};
+
+/* A fetch with no limits, no ceiling and nothing set. NULL when out of
+ * memory. */
+aif_fetch *aif_fetch_new(const aif_fetch_cbs *cbs, void *user);
+
+/* Frees |f| (NULL is allowed); one that is under way is cancelled first. */
+void aif_fetch_free(aif_fetch *f);
+
+/* Where a request goes; all borrowed until the call returns. */
+typedef struct aif_target {
+    aif_slice host; /* name or literal, no brackets */
+    uint16_t port;
+    int secure;
+    void *tls;              /* the pool owner's TLS settings; its identity is
+                               part of the origin */
+    aif_slice server_name;  /* overrides |host| for TLS; ptr NULL: not */
+} aif_target;
+
+/* Starts: the head is checked and written to f->head, then a connection is
+ * acquired from |pool|. 0: on_done will be called, perhaps before this
+ * returns. A negative code with f->err set: nothing was started and on_done
+ * is not called. */
+int aif_fetch_start(aif_fetch *f, struct aif_pool *pool,
+                    const aif_target *target, const aif_h1head *head);
+
+/* Ends a fetch that is under way with AIF_ECANCELLED: its connection is
+ * closed. Harmless at any other time. */
+void aif_fetch_cancel(aif_fetch *f);
+
+/* Ends a fetch in BODY as if it were whole (on_done with 0): a short rest is
+ * read and thrown away by the connection itself, a long one closes it. */
+void aif_fetch_discard(aif_fetch *f);
+
+/* Stops and restarts reading the body from the socket. */
+void aif_fetch_pause(aif_fetch *f);
+void aif_fetch_resume(aif_fetch *f);
+
+/* What the connection and the pool tell; not for owners. */
+void aif_fetch_enter(aif_fetch *f, aif_phase phase, uint64_t now);
+void aif_fetch_dialing(aif_fetch *f, struct aif_conn *conn);
+void aif_fetch_securing(aif_fetch *f);
+void aif_fetch_ready(aif_fetch *f, struct aif_conn *conn);
+void aif_fetch_sent(aif_fetch *f);
+void aif_fetch_again(aif_fetch *f);
+void aif_fetch_read(aif_fetch *f);
+int aif_fetch_on_head(aif_fetch *f, aif_h1parse *p);
+int aif_fetch_on_body(aif_fetch *f, const char *data, size_t len);
+int aif_fetch_on_message(aif_fetch *f);
+char *aif_fetch_space(aif_fetch *f, size_t *len);
+void aif_fetch_end(aif_fetch *f, int code);
+
+#endif
