@@ -1,0 +1,140 @@
+/* module.c -- aiofast._core: its functions and its initialisation. */
+#include <uv.h>
+
+#include "base/aif_mem.h"
+#include "http/aif_decode.h"
+#include "http/aif_h1parse.h"
+#include "py/py_fetch.h"
+#include "py/py_host.h"
+#include "py/py_wait.h"
+
+static PyObject *
+core_done(PyObject *module, PyObject *value)
+{
+    return wait_new_done(state_of_module(module), value);
+}
+
+static PyObject *
+core_stats(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    HostObject *h = host_find(state_of_module(module));
+    unsigned handles = 0, lookups = 0, fetches = 0, bodies = 0;
+
+    if (h != NULL) {
+        handles = h->core->handles;
+        lookups = h->core->lookups;
+        fetches = h->fetches;
+        bodies = h->bodies;
+    }
+    return Py_BuildValue("{s:I,s:I,s:I,s:I,s:l}", "handles", handles,
+                         "lookups", lookups, "fetches", fetches, "bodies",
+                         bodies, "allocations", aif_mem_live());
+}
+
+static PyObject *
+core_close_loop(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    HostObject *h = host_find(state_of_module(module));
+    PyObject *res;
+
+    if (h == NULL) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(h);
+    res = PyObject_CallMethod(h->loop, "remove_reader", "i",
+                              aif_loop_fd(h->core));
+    host_close(h);
+    Py_DECREF(h);
+    if (res == NULL) {
+        return NULL;
+    }
+    Py_DECREF(res);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef core_methods[] = {
+    {"fetch", (PyCFunction)(void (*)(void))core_fetch, METH_FASTCALL,
+     PyDoc_STR("Make a Fetch.")},
+    {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
+    {"url_join", (PyCFunction)(void (*)(void))core_url_join, METH_FASTCALL,
+     PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
+    {"url_origin", core_url_origin, METH_O,
+     PyDoc_STR("(scheme, host, port) of a URL.")},
+    {"stats", core_stats, METH_NOARGS,
+     PyDoc_STR("Counters of the running loop's engine.")},
+    {"close_loop", core_close_loop, METH_NOARGS,
+     PyDoc_STR("End the running loop's engine.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+core_exec(PyObject *module)
+{
+    core_state *st = state_of_module(module);
+    PyObject *versions;
+    int rc;
+
+    if (state_init(st, module) < 0) {
+        return -1;
+    }
+    if (PyModule_AddStringConstant(module, "ACCEPT_ENCODING",
+                                   aif_decode_accept())
+        < 0) {
+        return -1;
+    }
+    versions = Py_BuildValue("{s:s,s:s}", "libuv", uv_version_string(),
+                             "llhttp", aif_h1parse_version());
+    if (versions == NULL) {
+        return -1;
+    }
+    rc = PyModule_AddObjectRef(module, "VERSIONS", versions);
+    Py_DECREF(versions);
+    return rc;
+}
+
+static int
+core_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    return state_traverse(state_of_module(module), visit, arg);
+}
+
+static int
+core_clear(PyObject *module)
+{
+    state_clear(state_of_module(module));
+    return 0;
+}
+
+static void
+core_free(void *module)
+{
+    core_state *st = state_of_module(module);
+
+    if (st->hosts.next != NULL) {
+        host_reap(st);
+    }
+    (void)core_clear(module);
+}
+
+static PyModuleDef_Slot core_slots[] = {
+    {Py_mod_exec, core_exec},
+    {0, NULL},
+};
+
+PyModuleDef aiofast_core_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "aiofast._core",
+    .m_doc = PyDoc_STR("The C engine of aiofast; private."),
+    .m_size = sizeof(core_state),
+    .m_methods = core_methods,
+    .m_slots = core_slots,
+    .m_traverse = core_traverse,
+    .m_clear = core_clear,
+    .m_free = core_free,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&aiofast_core_module);
+}

@@ -1,0 +1,43 @@
+/* py_compat.h -- Python.h, and the few differences between its versions. The
+ * only file that looks at PY_VERSION_HEX. */
+#ifndef PY_COMPAT_H
+#define PY_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <structmember.h>
+
+#if PY_VERSION_HEX >= 0x030c0000
+/* The exception that is set, normalized, as one owned reference; or NULL. */
+#define compat_take_exception() PyErr_GetRaisedException()
+/* Sets |exc|, which is taken over. */
+#define compat_set_exception(exc) PyErr_SetRaisedException(exc)
+#else
+static inline PyObject *
+compat_take_exception(void)
+{
+    PyObject *type, *value, *tb;
+
+    PyErr_Fetch(&type, &value, &tb);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &tb);
+    if (tb != NULL) {
+        (void)PyException_SetTraceback(value, tb);
+        Py_DECREF(tb);
+    }
+    Py_DECREF(type);
+    return value;
+}
+
+static inline void
+compat_set_exception(PyObject *exc)
+{
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exc)), exc,
+                  PyException_GetTraceback(exc));
+}
+#endif
+
+#endif

@@ -1,0 +1,318 @@
+/* py_pool.c -- aiofast._core.Pool. */
+#include "py/py_pool.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/aif_mem.h"
+#include "py/py_tls.h"
+
+static void
+pool_hook_open(void *user, aif_origin *o)
+{
+    (void)user;
+    Py_XINCREF((PyObject *)o->tls);
+}
+
+static void
+pool_hook_close(void *user, aif_origin *o)
+{
+    (void)user;
+    Py_XDECREF((PyObject *)o->tls);
+    Py_XDECREF((PyObject *)o->session);
+    o->session = NULL;
+}
+
+static aif_stage *
+pool_hook_tls(void *user, aif_stage *below, aif_origin *o, aif_err *err)
+{
+    PoolObject *p = user;
+
+    return tls_new(p->st, below, o->tls, o->server_name, o->session, err);
+}
+
+static void
+pool_hook_tls_used(void *user, aif_stage *tls, aif_origin *o)
+{
+    PyObject *session = tls_session(tls);
+
+    (void)user;
+    if (session != NULL) {
+        Py_XSETREF(o->session, (void *)session);
+    }
+}
+
+static const aif_pool_hooks hooks = {
+    .tls_new = pool_hook_tls,
+    .tls_used = pool_hook_tls_used,
+    .origin_open = pool_hook_open,
+    .origin_close = pool_hook_close,
+};
+
+void
+pool_detach(PoolObject *p)
+{
+    aif_pool *pool = p->pool;
+
+    aif_list_unlink(&p->link);
+    p->pool = NULL;
+    p->host = NULL;
+    aif_pool_free(pool);
+}
+
+int
+pool_bind(PoolObject *p, HostObject *h, const aif_h1parse_limits *limits)
+{
+    if (p->closed) {
+        PyErr_SetString(PyExc_RuntimeError, "Connector is closed.");
+        return -1;
+    }
+    if (p->host == h) {
+        return 0;
+    }
+    if (p->host != NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this connector serves another event loop that is "
+                        "still open; use one session for each loop");
+        return -1;
+    }
+    p->settings.parse = *limits;
+    p->pool = aif_pool_new(h->core, &p->settings, &hooks, p);
+    if (p->pool == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    p->host = h;
+    aif_list_push_tail(&h->pools, &p->link);
+    return 0;
+}
+
+static PoolObject *
+pool_alloc(core_state *st)
+{
+    PyTypeObject *type = st->pool_type;
+    PoolObject *p = (PoolObject *)type->tp_alloc(type, 0);
+
+    if (p != NULL) {
+        p->st = st;
+        aif_list_init(&p->link);
+        p->settings = (aif_pool_settings){
+            .limit = 100,
+            .keepalive = 15000000000ull,
+            .dns_ttl_ms = AIF_RESOLVE_TTL_MS,
+            .race_ms = AIF_DIAL_RACE_MS,
+        };
+    }
+    return p;
+}
+
+PoolObject *
+pool_default(HostObject *h)
+{
+    if (h->default_pool == NULL) {
+        h->default_pool = (PyObject *)pool_alloc(h->st);
+    }
+    return (PoolObject *)h->default_pool;
+}
+
+/* ---- the type ------------------------------------------------------------ */
+
+/* Seconds as a float object to units of 1/|scale| s; None and negative: 0. */
+static int
+read_seconds(PyObject *value, double scale, double max, uint64_t *out)
+{
+    double seconds = value == Py_None ? 0 : PyFloat_AsDouble(value);
+
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (!(seconds > 0)) {
+        seconds = 0;
+    }
+    if (seconds > max) {
+        seconds = max;
+    }
+    *out = (uint64_t)(seconds * scale);
+    return 0;
+}
+
+static int
+read_local(PoolObject *p, const char *host, int port)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&p->local;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&p->local;
+
+    if (port < 0 || port > 65535) {
+        PyErr_SetString(PyExc_OverflowError, "local port out of range");
+        return -1;
+    }
+    if (uv_ip4_addr(host, port, v4) != 0 && uv_ip6_addr(host, port, v6) != 0) {
+        PyErr_SetString(PyExc_ValueError,
+                        "local_addr must be (IP address, port)");
+        return -1;
+    }
+    p->settings.local_addr = (const struct sockaddr *)&p->local;
+    return 0;
+}
+
+static int
+read_unix(PoolObject *p, const char *path, Py_ssize_t len)
+{
+    p->unix_path = aif_mem_dup(path, (size_t)len);
+    if (p->unix_path == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    p->settings.unix_path = p->unix_path;
+    return 0;
+}
+
+static PyObject *
+Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"limit",       "limit_per_host",
+                            "keepalive_timeout", "force_close",
+                            "dns_ttl",     "family",
+                            "local_addr",  "unix_path",
+                            "race_delay",  NULL};
+    core_state *st = state_of_type(type);
+    unsigned limit = 100, per_host = 0;
+    int force = 0, family = 0, local_port = 0;
+    PyObject *keep = NULL, *ttl = NULL, *race = NULL, *local = Py_None;
+    const char *path = NULL, *local_host = NULL;
+    Py_ssize_t path_len = 0;
+    uint64_t number;
+    PoolObject *p;
+
+    if (st == NULL
+        || !PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|$IIOpOiOz#O:Pool", names, &limit, &per_host, &keep,
+            &force, &ttl, &family, &local, &path, &path_len, &race)) {
+        return NULL;
+    }
+    p = pool_alloc(st);
+    if (p == NULL) {
+        return NULL;
+    }
+    p->settings.limit = limit;
+    p->settings.limit_per_host = per_host;
+    p->settings.force_close = force ? 1 : 0;
+    p->settings.family = family;
+    if (keep != NULL
+        && read_seconds(keep, 1e9, 1e9, &p->settings.keepalive) < 0) {
+        goto fail;
+    }
+    if (ttl != NULL) {
+        if (read_seconds(ttl, 1e3, 4e6, &number) < 0) {
+            goto fail;
+        }
+        p->settings.dns_ttl_ms = (unsigned)number;
+    }
+    if (race != NULL) {
+        if (read_seconds(race, 1e3, 4e6, &number) < 0) {
+            goto fail;
+        }
+        p->settings.race_ms = (unsigned)number;
+    }
+    if (local != Py_None
+        && (!PyArg_ParseTuple(local, "si:local_addr", &local_host, &local_port)
+            || read_local(p, local_host, local_port) < 0)) {
+        goto fail;
+    }
+    if (path != NULL && read_unix(p, path, path_len) < 0) {
+        goto fail;
+    }
+    return (PyObject *)p;
+
+fail:
+    Py_DECREF(p);
+    return NULL;
+}
+
+static void
+Pool_dealloc(PyObject *self)
+{
+    PoolObject *p = (PoolObject *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    if (p->pool != NULL) {
+        pool_detach(p);
+    }
+    aif_mem_free(p->unix_path);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+Pool_close(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *p = (PoolObject *)self;
+
+    p->closed = 1;
+    if (p->pool != NULL) {
+        aif_pool_close(p->pool);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Pool_stats(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    static const aif_pool none = {0};
+    const aif_pool *p = ((PoolObject *)self)->pool;
+
+    if (p == NULL) {
+        p = &none;
+    }
+    return Py_BuildValue("{s:I,s:I,s:I,s:I,s:I}", "open", p->open, "idle",
+                         p->idle_count, "busy", p->busy, "dialing", p->dialing,
+                         "waiting", p->waiting);
+}
+
+static PyObject *
+Pool_get_closed(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((PoolObject *)self)->closed);
+}
+
+static PyMethodDef Pool_methods[] = {
+    {"close", Pool_close, METH_NOARGS,
+     PyDoc_STR("End every fetch and connection now.")},
+    {"stats", Pool_stats, METH_NOARGS,
+     PyDoc_STR("Numbers of connections: open, idle, busy, dialing; and of "
+               "fetches waiting for one.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef Pool_getset[] = {
+    {"closed", Pool_get_closed, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot Pool_slots[] = {
+    {Py_tp_doc,
+     (void *)PyDoc_STR("Connections of one loop, kept alive per origin.")},
+    {Py_tp_new, Pool_new},
+    {Py_tp_dealloc, Pool_dealloc},
+    {Py_tp_methods, Pool_methods},
+    {Py_tp_getset, Pool_getset},
+    {0, NULL},
+};
+
+static PyType_Spec Pool_spec = {
+    .name = "aiofast._core.Pool",
+    .basicsize = sizeof(PoolObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = Pool_slots,
+};
+
+int
+pool_type_init(core_state *st)
+{
+    st->pool_type = (PyTypeObject *)PyType_FromModuleAndSpec(
+        st->module, &Pool_spec, NULL);
+    return st->pool_type == NULL
+               ? -1
+               : PyModule_AddType(st->module, st->pool_type);
+}

@@ -1,0 +1,708 @@
+/* py_tls.c -- TLS by ssl.SSLObject between two ssl.MemoryBIO.
+ *
+ *   HANDSHAKE --> OPEN --> ENDED (close_notify) 
+ *        \          \----> DEAD
+ *
+ * Rule 1: a read that cannot succeed costs an exception. The record headers
+ *         are followed as ciphertext comes in (RFC 8446 5.1), and read() is
+ *         only called while a whole record is at hand.
+ * Rule 2: a stage may be closed by any upcall; tls_enter() and tls_leave()
+ *         keep the memory, |closed| is looked at after each upcall.
+ */
+#include "py/py_tls.h"
+
+#include <limits.h>
+
+#include "base/aif_mem.h"
+#include "net/aif_tcp.h"
+
+/* Plaintext handed to OpenSSL at once: what is encrypted ahead of the socket
+ * is bounded by it. */
+#define WRITE_STEP (256u * 1024u)
+
+#define RECORD_HEADER 5u
+
+typedef enum tls_state {
+    TLS_HANDSHAKE,
+    TLS_OPEN,
+    TLS_ENDED,
+    TLS_DEAD
+} tls_state;
+
+typedef struct tls_stage {
+    aif_stage stage;
+    core_state *st;
+    PyObject *incoming; /* ssl.MemoryBIO, ciphertext of the peer */
+    PyObject *outgoing; /* ssl.MemoryBIO, ciphertext of ours */
+    PyObject *ssl;      /* ssl.SSLObject */
+    PyObject *sending;  /* bytes of |outgoing| that are being written */
+    aif_write below_write;
+    uv_buf_t below_buf;
+    aif_list writes;    /* aif_write of the user, in order */
+    tls_state state;
+    unsigned records;   /* whole records in |incoming| */
+    size_t header_len;  /* bytes of a record header seen */
+    size_t record_left; /* bytes of the present record to come */
+    unsigned char header[RECORD_HEADER];
+    unsigned depth;
+    unsigned reading : 1;
+    unsigned flushing : 1; /* below_write is under way */
+    unsigned below_eof : 1;
+    unsigned reported : 1; /* on_eof or on_fail was called */
+    unsigned closed : 1;
+} tls_stage;
+
+static void tls_enter(tls_stage *t);
+static void tls_leave(tls_stage *t);
+
+static tls_stage *
+tls_of(aif_stage *s)
+{
+    return (tls_stage *)(void *)s;
+}
+
+/* ---- failure ------------------------------------------------------------- */
+
+/* Ends the stage with the exception that is set, or with |text|. It is parked
+ * while the failure goes up, so that whoever ends the fetch can take it. */
+static void
+tls_fail(tls_stage *t, int code, const char *text)
+{
+    aif_err err = {0};
+    PyObject *exc = compat_take_exception();
+
+    t->state = TLS_DEAD;
+    aif_err_set(&err, code, "%s", text);
+    if (t->reported || t->stage.cbs == NULL) {
+        Py_XDECREF(exc);
+        return;
+    }
+    t->reported = 1;
+    Py_XSETREF(t->st->parked, exc);
+    t->stage.cbs->on_fail(t->stage.user, &err);
+    Py_CLEAR(t->st->parked);
+}
+
+/* 1 if the exception that is set is SSLWantReadError, which is cleared. */
+static int
+is_want_read(tls_stage *t)
+{
+    if (PyErr_ExceptionMatches(t->st->want_read)) {
+        PyErr_Clear();
+        return 1;
+    }
+    return 0;
+}
+
+/* ---- down: plaintext to the socket --------------------------------------- */
+
+static void pump_out(tls_stage *t);
+
+static void
+on_below_written(aif_write *w, int code)
+{
+    tls_stage *t = w->user;
+
+    t->flushing = 0;
+    Py_CLEAR(t->sending);
+    if (t->closed || code < 0) {
+        return; /* The read side tells why the socket failed. */
+    }
+    tls_enter(t);
+    pump_out(t);
+    tls_leave(t);
+}
+
+/* Writes what is in |outgoing|. 1: all left; 0: under way; or a code. */
+static int
+flush(tls_stage *t)
+{
+    PyObject *bytes;
+    int rc;
+
+    if (t->flushing) {
+        return 0;
+    }
+    bytes = PyObject_CallMethodNoArgs(t->outgoing, t->st->str_read);
+    if (bytes == NULL) {
+        return AIF_ETLS;
+    }
+    if (PyBytes_GET_SIZE(bytes) == 0) {
+        Py_DECREF(bytes);
+        return 1;
+    }
+    t->sending = bytes;
+    t->below_buf.base = PyBytes_AS_STRING(bytes);
+    t->below_buf.len = (size_t)PyBytes_GET_SIZE(bytes);
+    t->below_write = (aif_write){
+        .bufs = &t->below_buf,
+        .count = 1,
+        .on_written = on_below_written,
+        .user = t,
+    };
+    aif_list_init(&t->below_write.link);
+    rc = aif_stage_write(t->stage.below, &t->below_write);
+    if (rc == 0) {
+        t->flushing = 1;
+    }
+    else {
+        Py_CLEAR(t->sending);
+    }
+    return rc;
+}
+
+/* Encrypts the next step of |w|. 1: all of it is encrypted; 0: not yet; -1
+ * with an exception. */
+static int
+encrypt(tls_stage *t, aif_write *w)
+{
+    size_t budget = WRITE_STEP;
+
+    while (w->count > 0 && budget > 0) {
+        size_t n = w->bufs->len < budget ? w->bufs->len : budget;
+        PyObject *view, *res;
+
+        if (n > 0) {
+            view = PyMemoryView_FromMemory(w->bufs->base, (Py_ssize_t)n,
+                                           PyBUF_READ);
+            if (view == NULL) {
+                return -1;
+            }
+            res = PyObject_CallMethodOneArg(t->ssl, t->st->str_write, view);
+            Py_DECREF(view);
+            if (res == NULL) {
+                return -1;
+            }
+            n = PyLong_AsSize_t(res);
+            Py_DECREF(res);
+            if (n == (size_t)-1) {
+                return -1;
+            }
+        }
+        w->bufs->base += n;
+        w->bufs->len -= n;
+        budget -= n;
+        if (w->bufs->len == 0) {
+            w->bufs++;
+            w->count--;
+        }
+    }
+    return w->count == 0;
+}
+
+/* Moves queued writes on until the socket is full or nothing is left. */
+static void
+pump_out(tls_stage *t)
+{
+    aif_list *node;
+    int rc = flush(t);
+
+    while (rc == 1 && !t->closed && t->state == TLS_OPEN
+           && (node = aif_list_head(&t->writes)) != NULL) {
+        aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
+
+        if (w->count == 0) {
+            aif_list_unlink(&w->link);
+            w->on_written(w, 0);
+            continue;
+        }
+        if (encrypt(t, w) < 0) {
+            tls_fail(t, AIF_ETLS, "encrypting failed");
+            return;
+        }
+        rc = flush(t);
+    }
+    if (rc == AIF_ETLS && PyErr_Occurred()) {
+        tls_fail(t, AIF_ETLS, "encrypting failed");
+    }
+}
+
+static int
+tls_write(aif_stage *s, aif_write *w)
+{
+    tls_stage *t = tls_of(s);
+    int rc = 1, whole = 0;
+
+    if (t->state != TLS_OPEN || t->closed) {
+        return UV_ENOTCONN;
+    }
+    if (aif_list_empty(&t->writes) && !t->flushing) {
+        while (rc == 1 && !whole) {
+            whole = encrypt(t, w);
+            if (whole < 0) {
+                t->state = TLS_DEAD;
+                PyErr_Clear();
+                return AIF_ETLS;
+            }
+            rc = flush(t);
+        }
+        if (rc < 0) {
+            PyErr_Clear();
+            return rc;
+        }
+        if (rc == 1) {
+            return 1;
+        }
+    }
+    aif_list_push_tail(&t->writes, &w->link);
+    return 0;
+}
+
+/* ---- up: ciphertext to plaintext ----------------------------------------- */
+
+/* Counts the whole records that |data| completes. */
+static void
+follow_records(tls_stage *t, const unsigned char *data, size_t len)
+{
+    while (len > 0) {
+        if (t->record_left > 0) {
+            size_t n = t->record_left < len ? t->record_left : len;
+
+            t->record_left -= n;
+            data += n;
+            len -= n;
+            if (t->record_left == 0) {
+                t->records++;
+            }
+            continue;
+        }
+        t->header[t->header_len++] = *data++;
+        len--;
+        if (t->header_len == RECORD_HEADER) {
+            t->header_len = 0;
+            t->record_left = ((size_t)t->header[3] << 8) | t->header[4];
+            if (t->record_left == 0) {
+                t->records++;
+            }
+        }
+    }
+}
+
+/* Hands ciphertext to OpenSSL's side. 0 or -1 with an exception. */
+static int
+feed(tls_stage *t, const char *data, size_t len)
+{
+    PyObject *view = PyMemoryView_FromMemory((char *)(uintptr_t)data,
+                                             (Py_ssize_t)len, PyBUF_READ);
+    PyObject *res;
+
+    if (view == NULL) {
+        return -1;
+    }
+    res = PyObject_CallMethodOneArg(t->incoming, t->st->str_write, view);
+    Py_DECREF(view);
+    if (res == NULL) {
+        return -1;
+    }
+    Py_DECREF(res);
+    follow_records(t, (const unsigned char *)data, len);
+    return 0;
+}
+
+/* ssl.read(len, buf): bytes read, 0 at close_notify, -1 with an exception. */
+static Py_ssize_t
+decrypt(tls_stage *t, char *buf, size_t len)
+{
+    PyObject *view, *number, *res;
+    Py_ssize_t n;
+
+    if (len > INT_MAX) {
+        len = INT_MAX;
+    }
+    view = PyMemoryView_FromMemory(buf, (Py_ssize_t)len, PyBUF_WRITE);
+    number = PyLong_FromSize_t(len);
+    if (view == NULL || number == NULL) {
+        Py_XDECREF(view);
+        Py_XDECREF(number);
+        return -1;
+    }
+    {
+        PyObject *args[] = {t->ssl, number, view};
+
+        res = PyObject_VectorcallMethod(t->st->str_read, args, 3, NULL);
+    }
+    Py_DECREF(view);
+    Py_DECREF(number);
+    if (res == NULL) {
+        return -1;
+    }
+    n = PyLong_AsSsize_t(res);
+    Py_DECREF(res);
+    return n;
+}
+
+static void
+report_eof(tls_stage *t)
+{
+    t->state = TLS_ENDED;
+    if (!t->reported) {
+        t->reported = 1;
+        if (t->stage.cbs->on_eof != NULL) {
+            t->stage.cbs->on_eof(t->stage.user);
+        }
+    }
+}
+
+/* One read and its upcall. 1: go on; 0: nothing more for now. */
+static int
+read_once(tls_stage *t)
+{
+    size_t len = AIF_SLAB_SIZE;
+    char *buf = NULL;
+    Py_ssize_t n;
+
+    if (t->stage.cbs->on_space != NULL) {
+        t->stage.cbs->on_space(t->stage.user, &buf, &len);
+    }
+    if (buf == NULL) {
+        buf = aif_loop_slab(t->stage.loop);
+        len = AIF_SLAB_SIZE;
+    }
+    if (buf == NULL) {
+        tls_fail(t, AIF_ENOMEM, "out of memory");
+        return 0;
+    }
+    n = decrypt(t, buf, len);
+    if (n < 0) {
+        if (is_want_read(t)) {
+            t->records = 0;
+            return 0;
+        }
+        tls_fail(t, t->below_eof ? AIF_ETRUNCATED : AIF_ETLS,
+                 t->below_eof ? "the peer closed without close_notify"
+                              : "TLS failed after the handshake");
+        return 0;
+    }
+    if (n == 0) {
+        report_eof(t);
+        return 0;
+    }
+    if ((size_t)n < len && t->records > 0) {
+        t->records--;
+    }
+    t->stage.cbs->on_read(t->stage.user, buf, (size_t)n);
+    return 1;
+}
+
+static int
+handshake(tls_stage *t)
+{
+    PyObject *res = PyObject_CallMethodNoArgs(t->ssl, t->st->str_do_handshake);
+
+    if (res == NULL && is_want_read(t)) {
+        if (flush(t) < 0) {
+            PyErr_Clear();
+        }
+        return 0;
+    }
+    if (res == NULL) {
+        PyObject *exc = compat_take_exception();
+
+        if (flush(t) < 0) { /* the alert */
+            PyErr_Clear();
+        }
+        compat_set_exception(exc);
+        tls_fail(t, AIF_ETLS,
+                 t->below_eof ? "the peer closed during the TLS handshake"
+                              : "the TLS handshake failed");
+        return 0;
+    }
+    Py_DECREF(res);
+    if (flush(t) < 0) {
+        PyErr_Clear();
+    }
+    t->state = TLS_OPEN;
+    /* What followed the handshake in the same flight may hold data. */
+    if (t->stage.cbs->on_open != NULL) {
+        t->stage.cbs->on_open(t->stage.user);
+    }
+    return 1;
+}
+
+static void
+pump_in(tls_stage *t)
+{
+    if (t->state == TLS_HANDSHAKE && !t->closed && !handshake(t)) {
+        return;
+    }
+    while (!t->closed && t->reading && t->state == TLS_OPEN
+           && (t->records > 0 || t->below_eof)) {
+        if (!read_once(t)) {
+            break;
+        }
+    }
+    if (!t->closed && t->state == TLS_OPEN) {
+        pump_out(t); /* a KeyUpdate wants an answer */
+    }
+}
+
+static void
+below_on_read(void *user, const char *data, size_t len)
+{
+    tls_stage *t = user;
+
+    tls_enter(t);
+    if (feed(t, data, len) < 0) {
+        tls_fail(t, AIF_ENOMEM, "out of memory");
+    }
+    else {
+        pump_in(t);
+    }
+    tls_leave(t);
+}
+
+static void
+below_on_eof(void *user)
+{
+    tls_stage *t = user;
+    PyObject *res;
+
+    tls_enter(t);
+    t->below_eof = 1;
+    res = PyObject_CallMethodNoArgs(t->incoming, t->st->str_write_eof);
+    if (res == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(res);
+    pump_in(t);
+    tls_leave(t);
+}
+
+static void
+below_on_fail(void *user, const aif_err *err)
+{
+    tls_stage *t = user;
+
+    tls_enter(t);
+    t->state = TLS_DEAD;
+    if (!t->reported && !t->closed) {
+        t->reported = 1;
+        t->stage.cbs->on_fail(t->stage.user, err);
+    }
+    tls_leave(t);
+}
+
+static const aif_stage_cbs below_cbs = {
+    .on_read = below_on_read,
+    .on_eof = below_on_eof,
+    .on_fail = below_on_fail,
+};
+
+static int
+tls_read(aif_stage *s, int on)
+{
+    tls_stage *t = tls_of(s);
+    int rc, was = t->reading;
+
+    t->reading = on ? 1 : 0;
+    rc = aif_stage_read(s->below, on || t->state == TLS_HANDSHAKE);
+    if (rc < 0 || !on || was || t->depth > 0) {
+        return rc;
+    }
+    /* The first time this begins the handshake; later it delivers what was
+     * held back. */
+    tls_enter(t);
+    pump_in(t);
+    tls_leave(t);
+    return 0;
+}
+
+/* ---- silence ------------------------------------------------------------- */
+
+/* An idle connection may hold session tickets, which are no data. Everything
+ * the socket has is read; only what decrypts to data, or an end, counts. */
+static int
+tls_probe(aif_stage *s)
+{
+    tls_stage *t = tls_of(s);
+    aif_tcp *tcp = (aif_tcp *)(void *)s->below;
+    char *slab = aif_loop_slab(s->loop);
+    char byte;
+    int n;
+
+    if (t->state != TLS_OPEN || t->below_eof || slab == NULL) {
+        return AIF_EDISCONNECTED;
+    }
+    while ((n = aif_tcp_read_now(tcp, slab, AIF_SLAB_SIZE)) > 0) {
+        if (feed(t, slab, (size_t)n) < 0) {
+            PyErr_Clear();
+            return AIF_EDISCONNECTED;
+        }
+    }
+    if (n != UV_EAGAIN) {
+        return AIF_EDISCONNECTED;
+    }
+    if (t->records > 0) {
+        Py_ssize_t got = decrypt(t, &byte, 1);
+
+        if (got >= 0 || !is_want_read(t)) {
+            PyErr_Clear();
+            return AIF_EDISCONNECTED;
+        }
+        t->records = 0;
+    }
+    return 0;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+/* Sends close_notify, as far as the socket takes it at once. */
+static void
+say_goodbye(tls_stage *t)
+{
+    PyObject *res = PyObject_CallMethodNoArgs(t->ssl, t->st->str_unwrap);
+
+    if (res == NULL) {
+        PyErr_Clear(); /* The peer's own close_notify is not waited for. */
+    }
+    Py_XDECREF(res);
+    if (flush(t) < 0) {
+        PyErr_Clear();
+    }
+}
+
+static int
+tls_shutdown(aif_stage *s)
+{
+    tls_stage *t = tls_of(s);
+
+    if (t->state == TLS_OPEN) {
+        say_goodbye(t);
+    }
+    return 0;
+}
+
+static void
+tls_close(aif_stage *s)
+{
+    tls_stage *t = tls_of(s);
+    PyObject *raised;
+    aif_list *node;
+
+    if (t->closed) {
+        return;
+    }
+    raised = compat_take_exception();
+    tls_enter(t);
+    t->closed = 1;
+    t->reading = 0;
+    if (t->state == TLS_OPEN && !t->flushing) {
+        say_goodbye(t);
+    }
+    while ((node = aif_list_head(&t->writes)) != NULL) {
+        aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
+
+        aif_list_unlink(&w->link);
+        w->on_written(w, UV_ECANCELED);
+    }
+    aif_stage_close(s->below);
+    s->below = NULL;
+    tls_leave(t);
+    if (raised != NULL) {
+        compat_set_exception(raised);
+    }
+}
+
+static void
+tls_enter(tls_stage *t)
+{
+    t->depth++;
+}
+
+static void
+tls_leave(tls_stage *t)
+{
+    t->depth--;
+    if (t->depth == 0 && t->closed) {
+        Py_CLEAR(t->sending);
+        Py_CLEAR(t->ssl);
+        Py_CLEAR(t->incoming);
+        Py_CLEAR(t->outgoing);
+        aif_mem_free(t);
+    }
+}
+
+static const aif_stage_type tls_type = {
+    .name = "tls",
+    .write = tls_write,
+    .read = tls_read,
+    .probe = tls_probe,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+};
+
+/* ---- the beginning ------------------------------------------------------- */
+
+/* context.wrap_bio(incoming, outgoing, server_hostname=, session=) */
+static PyObject *
+wrap(core_state *st, PyObject *context, PyObject *incoming,
+     PyObject *outgoing, const char *server_name, PyObject *session)
+{
+    PyObject *name = PyUnicode_FromString(server_name);
+    PyObject *ssl = NULL;
+
+    if (name != NULL) {
+        PyObject *args[] = {context, incoming, outgoing, name,
+                            session == NULL ? Py_None : session};
+
+        /* wrap_bio(incoming, outgoing, server_side=False, ...) */
+        ssl = PyObject_VectorcallMethod(st->str_wrap_bio, args, 3,
+                                        st->kw_wrap);
+        Py_DECREF(name);
+    }
+    return ssl;
+}
+
+aif_stage *
+tls_new(core_state *st, aif_stage *below, PyObject *context,
+        const char *server_name, PyObject *session, aif_err *err)
+{
+    tls_stage *t = aif_mem_zalloc(sizeof(*t));
+
+    if (t == NULL) {
+        aif_err_set(err, AIF_ENOMEM, "out of memory");
+        return NULL;
+    }
+    t->st = st;
+    t->stage.type = &tls_type;
+    t->stage.loop = below->loop;
+    t->state = TLS_HANDSHAKE;
+    aif_list_init(&t->writes);
+    if (state_import(&st->memory_bio, "ssl", "MemoryBIO") == 0
+        && state_import(&st->want_read, "ssl", "SSLWantReadError") == 0) {
+        t->incoming = PyObject_CallNoArgs(st->memory_bio);
+        t->outgoing = PyObject_CallNoArgs(st->memory_bio);
+    }
+    if (t->incoming != NULL && t->outgoing != NULL) {
+        t->ssl = wrap(st, context, t->incoming, t->outgoing, server_name,
+                      session);
+    }
+    if (t->ssl == NULL) {
+        PyObject *exc = compat_take_exception();
+
+        Py_XSETREF(st->parked, exc);
+        aif_err_set(err, AIF_ETLS, "TLS could not be set up");
+        Py_XDECREF(t->incoming);
+        Py_XDECREF(t->outgoing);
+        aif_mem_free(t);
+        return NULL;
+    }
+    t->stage.below = below;
+    aif_stage_set_user(below, &below_cbs, t);
+    return &t->stage;
+}
+
+PyObject *
+tls_session(aif_stage *stage)
+{
+    tls_stage *t = tls_of(stage);
+    PyObject *session = PyObject_GetAttr(t->ssl, t->st->str_session);
+
+    if (session == NULL) {
+        PyErr_Clear();
+    }
+    else if (session == Py_None) {
+        Py_CLEAR(session);
+    }
+    return session;
+}

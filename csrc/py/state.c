@@ -1,0 +1,120 @@
+/* state.c -- fills and empties the module state. */
+#include "py/state.h"
+
+core_state *
+state_of_type(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &aiofast_core_module);
+
+    return module == NULL ? NULL : state_of_module(module);
+}
+
+int
+state_import(PyObject **slot, const char *module, const char *name)
+{
+    PyObject *m;
+
+    if (*slot != NULL) {
+        return 0;
+    }
+    m = PyImport_ImportModule(module);
+    if (m == NULL) {
+        return -1;
+    }
+    *slot = PyObject_GetAttrString(m, name);
+    Py_DECREF(m);
+    return *slot == NULL ? -1 : 0;
+}
+
+/* Every reference in the state, for traverse, clear and the like. */
+#define EACH_REFERENCE(X)                                                     \
+    X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
+    X(response_type) X(get_running_loop) X(cancelled_error)                   \
+    X(invalid_state_error) X(from_core) X(yarl_url) X(idna_encode)            \
+    X(memory_bio) X(want_read) X(str_call_soon) X(str_call_later)             \
+    X(str_cancel) X(str_wrap_bio) X(str_items) X(str_read) X(str_write)       \
+    X(str_write_eof) X(str_do_handshake) X(str_unwrap) X(str_session)         \
+    X(str_ok) X(kw_context) X(kw_wrap) X(empty_bytes) X(empty_tuple)          \
+    X(done_none) X(parked)
+
+int
+state_traverse(core_state *st, visitproc visit, void *arg)
+{
+#define VISIT(name) Py_VISIT(st->name);
+    EACH_REFERENCE(VISIT)
+#undef VISIT
+    return 0;
+}
+
+void
+state_clear(core_state *st)
+{
+#define CLEAR(name) Py_CLEAR(st->name);
+    EACH_REFERENCE(CLEAR)
+#undef CLEAR
+}
+
+typedef struct name_slot {
+    PyObject **slot;
+    const char *text;
+} name_slot;
+
+static int
+init_names(core_state *st)
+{
+    const name_slot names[] = {
+        {&st->str_call_soon, "call_soon"},
+        {&st->str_call_later, "call_later"},
+        {&st->str_cancel, "cancel"},
+        {&st->str_wrap_bio, "wrap_bio"},
+        {&st->str_items, "items"},
+        {&st->str_read, "read"},
+        {&st->str_write, "write"},
+        {&st->str_write_eof, "write_eof"},
+        {&st->str_do_handshake, "do_handshake"},
+        {&st->str_unwrap, "unwrap"},
+        {&st->str_session, "session"},
+        {&st->str_ok, "OK"},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        *names[i].slot = PyUnicode_InternFromString(names[i].text);
+        if (*names[i].slot == NULL) {
+            return -1;
+        }
+    }
+    st->kw_context = Py_BuildValue("(s)", "context");
+    st->kw_wrap = Py_BuildValue("(ss)", "server_hostname", "session");
+    st->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
+    st->empty_tuple = PyTuple_New(0);
+    return st->kw_context == NULL || st->kw_wrap == NULL
+                   || st->empty_bytes == NULL || st->empty_tuple == NULL
+               ? -1
+               : 0;
+}
+
+int
+state_init(core_state *st, PyObject *module)
+{
+    st->module = module;
+    aif_list_init(&st->hosts);
+    aif_list_init(&st->orphans);
+    if (init_names(st) < 0
+        || state_import(&st->get_running_loop, "asyncio.events",
+                        "get_running_loop")
+               < 0
+        || state_import(&st->cancelled_error, "asyncio.exceptions",
+                        "CancelledError")
+               < 0
+        || state_import(&st->invalid_state_error, "asyncio.exceptions",
+                        "InvalidStateError")
+               < 0) {
+        return -1;
+    }
+    if (wait_type_init(st) < 0 || fetch_type_init(st) < 0
+        || options_type_init(st) < 0 || pool_type_init(st) < 0
+        || host_type_init(st) < 0 || response_type_init(st) < 0) {
+        return -1;
+    }
+    return 0;
+}

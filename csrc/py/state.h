@@ -1,0 +1,85 @@
+/* state.h -- what the module keeps: its types, the names it looks up, what it
+ * imports from Python, and the hosts of the running loops.
+ *
+ * Every object of ours stores a pointer to this struct; its type keeps the
+ * module, and with it the struct, alive.
+ */
+#ifndef STATE_H
+#define STATE_H
+
+#include "py/py_compat.h"
+
+#include "base/aif_list.h"
+
+typedef struct core_state {
+    PyObject *module; /* borrowed */
+
+    /* Our types. */
+    PyTypeObject *wait_type;
+    PyTypeObject *fetch_type;
+    PyTypeObject *options_type;
+    PyTypeObject *pool_type;
+    PyTypeObject *host_type;
+    PyTypeObject *response_type;
+
+    /* Imports from asyncio, at import. */
+    PyObject *get_running_loop;
+    PyObject *cancelled_error;
+    PyObject *invalid_state_error;
+
+    /* Imports when first needed; NULL before. */
+    PyObject *from_core;    /* aiofast.errors.from_core */
+    PyObject *yarl_url;     /* yarl.URL */
+    PyObject *idna_encode;  /* idna.encode */
+    PyObject *memory_bio;   /* ssl.MemoryBIO */
+    PyObject *want_read;    /* ssl.SSLWantReadError */
+    void *multidict;        /* MultiDict_CAPI */
+
+    /* Names and constants. */
+    PyObject *str_call_soon, *str_call_later, *str_cancel, *str_wrap_bio;
+    PyObject *str_items, *str_read, *str_write, *str_write_eof;
+    PyObject *str_do_handshake, *str_unwrap, *str_session, *str_ok;
+    PyObject *kw_context;   /* ("context",) */
+    PyObject *kw_wrap;      /* ("server_hostname", "session") */
+    PyObject *empty_bytes;
+    PyObject *empty_tuple;
+    PyObject *done_none;    /* a Wait that gave None */
+
+    /* The exception of the TLS stage whose failure is being reported. */
+    PyObject *parked;
+
+    aif_list hosts;              /* HostObject, borrowed */
+    struct HostObject *last;     /* the host asked for last; borrowed */
+    aif_list orphans;            /* loops that could not be ended yet */
+} core_state;
+
+/* |obj|'s state, by the type that defines a method (METH_METHOD) or the
+ * module. */
+static inline core_state *
+state_of_module(PyObject *module)
+{
+    return (core_state *)PyModule_GetState(module);
+}
+
+extern PyModuleDef aiofast_core_module;
+
+/* The state behind a type of ours or a subclass of one; NULL and TypeError
+ * for others. */
+core_state *state_of_type(PyTypeObject *type);
+
+/* Imports |module|.|name| into |*slot| once. 0 or -1. */
+int state_import(PyObject **slot, const char *module, const char *name);
+
+int state_init(core_state *st, PyObject *module);
+int state_traverse(core_state *st, visitproc visit, void *arg);
+void state_clear(core_state *st);
+
+/* Each adds its type to the module. 0 or -1. */
+int wait_type_init(core_state *st);
+int fetch_type_init(core_state *st);
+int options_type_init(core_state *st);
+int pool_type_init(core_state *st);
+int host_type_init(core_state *st);
+int response_type_init(core_state *st);
+
+#endif
