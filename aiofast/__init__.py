@@ -1,0 +1,159 @@
+"""aiofast: an HTTP client for asyncio, on libuv and llhttp.
+
+One request, one complete response:
+
+    response = await aiofast.fetch("https://example.org/")
+    print(response.status, response.text)
+
+Many: `fetch_all(urls)`, `async for response in fetch_many(urls)`. What programs
+written for aiohttp use is here by the same names: `ClientSession`,
+`ClientTimeout`, `TCPConnector`, the exceptions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+from .auth import BasicAuth, encode_basic_auth
+from .errors import (
+    ClientConnectionError,
+    ClientConnectionResetError,
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientOSError,
+    ClientPayloadError,
+    ClientProxyConnectionError,
+    ClientResponseError,
+    ClientSSLError,
+    ConnectionTimeoutError,
+    ContentTypeError,
+    InvalidURL,
+    InvalidUrlClientError,
+    InvalidUrlRedirectClientError,
+    NonHttpUrlClientError,
+    NonHttpUrlRedirectClientError,
+    RedirectClientError,
+    RequestInfo,
+    ServerConnectionError,
+    ServerDisconnectedError,
+    ServerFingerprintMismatch,
+    ServerTimeoutError,
+    SocketTimeoutError,
+    TooManyRedirects,
+    TotalTimeoutError,
+    UnixClientConnectorError,
+    UploadAbortedError,
+    WSMessageTypeError,
+    WSServerHandshakeError,
+)
+from .fetch import delete, fetch, get, head, options, patch, post, put
+from .response import ClientResponse, HttpVersion, HttpVersion10, HttpVersion11, Response
+from .timeouts import ClientTimeout
+
+if TYPE_CHECKING:
+    from .connector import BaseConnector, TCPConnector, UnixConnector
+    from .cookies import CookieJar, DummyCookieJar
+    from .fanout import fetch_all, fetch_many
+    from .session import ClientSession, request
+    from .streams import StreamReader
+    from .transport import open_connection
+
+__all__ = (
+    "BaseConnector",
+    "BasicAuth",
+    "ClientConnectionError",
+    "ClientConnectionResetError",
+    "ClientConnectorCertificateError",
+    "ClientConnectorDNSError",
+    "ClientConnectorError",
+    "ClientConnectorSSLError",
+    "ClientError",
+    "ClientHttpProxyError",
+    "ClientOSError",
+    "ClientPayloadError",
+    "ClientProxyConnectionError",
+    "ClientResponse",
+    "ClientResponseError",
+    "ClientSSLError",
+    "ClientSession",
+    "ClientTimeout",
+    "ConnectionTimeoutError",
+    "ContentTypeError",
+    "CookieJar",
+    "DummyCookieJar",
+    "HttpVersion",
+    "HttpVersion10",
+    "HttpVersion11",
+    "InvalidURL",
+    "InvalidUrlClientError",
+    "InvalidUrlRedirectClientError",
+    "NonHttpUrlClientError",
+    "NonHttpUrlRedirectClientError",
+    "RedirectClientError",
+    "RequestInfo",
+    "Response",
+    "ServerConnectionError",
+    "ServerDisconnectedError",
+    "ServerFingerprintMismatch",
+    "ServerTimeoutError",
+    "SocketTimeoutError",
+    "StreamReader",
+    "TCPConnector",
+    "TooManyRedirects",
+    "TotalTimeoutError",
+    "UnixClientConnectorError",
+    "UnixConnector",
+    "UploadAbortedError",
+    "WSMessageTypeError",
+    "WSServerHandshakeError",
+    "delete",
+    "encode_basic_auth",
+    "fetch",
+    "fetch_all",
+    "fetch_many",
+    "get",
+    "head",
+    "open_connection",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+)
+
+# Names that not every program needs, by the module to import when they are
+# first used.
+_LATE = {
+    "BaseConnector": "connector",
+    "TCPConnector": "connector",
+    "UnixConnector": "connector",
+    "CookieJar": "cookies",
+    "DummyCookieJar": "cookies",
+    "fetch_all": "fanout",
+    "fetch_many": "fanout",
+    "ClientSession": "session",
+    "request": "session",
+    "StreamReader": "streams",
+    "open_connection": "transport",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

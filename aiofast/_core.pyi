@@ -1,0 +1,154 @@
+"""The C engine. Private: everything a program needs is in `aiofast` itself."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextvars import Context
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, final
+
+_T = TypeVar("_T")
+_Headers = Mapping[str, str] | Iterable[tuple[str, str]] | None
+
+ACCEPT_ENCODING: str  # what this build can decode: "gzip, deflate, br, zstd"
+VERSIONS: dict[str, str]  # libuv, llhttp, zlib, brotli, zstd: as linked
+
+class Wait(Generic[_T]):
+    """A result to come: awaitable, a coroutine to asyncio.create_task(), and a
+    future to asyncio.wait(), gather() and shield(). Starts when it is first
+    awaited or given a callback, never before."""
+
+    _asyncio_future_blocking: bool
+    def __await__(self) -> Generator[Any, None, _T]: ...
+    def __iter__(self) -> Generator[Any, None, _T]: ...
+    def __next__(self) -> Any: ...
+    def send(self, value: None, /) -> Any: ...
+    def throw(self, typ: Any, val: Any = ..., tb: TracebackType | None = ..., /) -> Any: ...
+    def close(self) -> None: ...
+    def get_loop(self) -> AbstractEventLoop: ...
+    def add_done_callback(self, fn: Callable[[Self], object], /, *, context: Context | None = None) -> None: ...
+    def remove_done_callback(self, fn: Callable[[Self], object], /) -> int: ...
+    def cancel(self, msg: Any | None = None) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def done(self) -> bool: ...
+    def result(self) -> _T: ...
+    def exception(self) -> BaseException | None: ...
+
+@final
+class Fetch(Wait[_T]):
+    """One request with its redirects; awaiting it gives the response."""
+
+    method: str  # of the current hop
+    url: str  # of the current hop, as it goes on the wire (with fragment)
+    headers: Any  # what the caller passed for this hop
+    body: Any
+    redirects: int  # hops still allowed
+    history: tuple[Any, ...]
+    elapsed: float  # seconds since the start
+    options: Options
+    # An async context manager: entering awaits the response, leaving releases it.
+    async def __aenter__(self) -> _T: ...
+    async def __aexit__(self, typ: Any, val: Any, tb: Any) -> None: ...
+
+@final
+class Options:
+    """How requests are made: built once, shared by many fetches. Unnamed
+    settings come from |base|, else from the defaults shown."""
+
+    def __init__(
+        self,
+        base: Options | None = None,
+        *,
+        response_class: type[ResponseBase] = ...,  # a subclass without __init__ of its own
+        stream: bool = False,  # True: the result is there when the head is; False: when the body is
+        defaults: Sequence[tuple[str, str]] = (),  # headers sent unless the caller names them
+        decompress: bool = True,
+        # A synchronous function called with (fetch, response) where a response asks
+        # for policy: a redirect status with Location while redirects are left, a
+        # Set-Cookie if on_cookies, a status >= 400 if on_status. It may raise (the
+        # fetch fails with that), return None (the response is the result), or return
+        # (method, url, headers, body): the next hop.
+        policy: Callable[[Any, Any], tuple[str, str, _Headers, Any] | None] | None = None,
+        on_cookies: bool = False,
+        on_status: bool = False,
+        # Limits in seconds, None for no limit.
+        total: float | None = 300.0,  # start to end, redirects included
+        acquire: float | None = None,  # until a connection is ready: queue, DNS, connect, TLS
+        dial: float | None = 30.0,  # DNS and connect of one connection
+        tls: float | None = None,  # the handshake
+        wait: float | None = None,  # request sent to the head of the response
+        read: float | None = None,  # between two reads
+        # Ceilings, None for no ceiling.
+        max_body: int | None = None,  # bytes of body, decoded
+        max_head: int = 65536,
+        max_line: int = 8190,
+        max_fields: int = 128,
+        # TLS for https URLs: a function that gives the ssl.SSLContext, called once
+        # when first needed, or the context itself.
+        tls_context: Any = None,
+        server_hostname: str | None = None,
+    ) -> None: ...
+
+@final
+class Pool:
+    """Connections of one loop, kept alive per origin. Binds to the running loop
+    at the first fetch."""
+
+    def __init__(
+        self,
+        *,
+        limit: int = 100,  # 0: no limit
+        limit_per_host: int = 0,  # 0: no limit
+        keepalive_timeout: float = 15.0,
+        force_close: bool = False,
+        dns_ttl: float = 10.0,  # 0: no cache
+        family: int = 0,
+        local_addr: tuple[str, int] | None = None,
+        unix_path: str | None = None,
+        race_delay: float | None = 0.25,  # RFC 8305; None: no race
+    ) -> None: ...
+    closed: bool
+    def close(self) -> None: ...  # ends every fetch and connection now
+    def stats(self) -> dict[str, int]: ...  # open, idle, busy, dialing, waiting
+
+class ResponseBase:
+    """What came back. Python faces subclass it with empty __slots__."""
+
+    status: int
+    reason: str
+    method: str
+    headers: Any  # multidict.CIMultiDictProxy[str], built when first read
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    url: Any  # yarl.URL, built when first read, with the fragment
+    history: tuple[Any, ...]
+    minor: int  # of the version 1.x
+    body: bytes  # the whole body; RuntimeError while it is still coming
+    timings: dict[str, float]  # queued, dns, connect, tls, send, wait, receive, total (seconds)
+    peer: str  # "192.0.2.1:443"
+    reused: bool
+    request_headers: Any  # CIMultiDictProxy[str]: as sent, with Host and the defaults
+    url_text: str  # the URL as text, without building an object
+    # Streaming. `complete`: nothing more will come (whole, failed or released).
+    complete: bool
+    def header(self, name: str, /) -> str | None: ...  # the first of that name
+    def read_all(self) -> Wait[bytes]: ...  # waits for the whole body
+    def read_some(self) -> Wait[bytes]: ...  # what is there, else what comes next; b"" at the end
+    def release(self) -> None: ...  # not interested in the rest: drained if small, else closed
+    def close(self) -> None: ...  # closes the connection unless the body is whole
+
+def fetch(
+    options: Options,
+    pool: Pool | None,  # None: the loop's own
+    method: str,
+    url: str,
+    query: str | None,  # encoded, added to the URL's own
+    headers: _Headers,
+    body: bytes | bytearray | memoryview | None,
+    redirects: int,  # how many may be followed
+    trace: Callable[[str, float], object] | None,  # (phase, seconds since the start) as it ends
+    /,
+) -> Fetch[Any]: ...
+def done(value: _T, /) -> Wait[_T]: ...  # a Wait that is done
+def url_join(base: str, reference: str, /) -> str: ...  # RFC 3986 5.2; InvalidURL
+def url_origin(url: str, /) -> tuple[str, str, int]: ...  # scheme, host, port; InvalidURL
+def stats() -> dict[str, int]: ...  # of the running loop: handles, fetches, open connections...
+def close_loop() -> None: ...  # ends the running loop's engine and all it holds

@@ -1,0 +1,235 @@
+"""fetch() and its verbs: one request, one complete response.
+
+A call without arguments goes straight to the engine with options that were
+built at import; only what a call asks for beyond that is paid for.
+"""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final
+
+from . import _core
+from .outgoing import Unset, add_login, header_pairs, is_named, split_login, take_cookie, url_text
+from .settings import MAX_REDIRECTS, NATIVE, NO_REDIRECTS, OptionsCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from ssl import SSLContext
+    from typing import TypedDict, Unpack
+
+    from yarl import URL
+
+    from ._core import Fetch
+    from .auth import BasicAuth
+    from .body import Body
+    from .outgoing import Headers, Pairs, StrOrURL
+    from .response import Response
+    from .timeouts import ClientTimeout
+
+    Scalar = str | int | float
+    Params = (
+        str
+        | Mapping[str, Scalar | Sequence[Scalar]]
+        | Iterable[tuple[str, Scalar | Sequence[Scalar]]]
+    )
+    Trace = Callable[[str, float], object]
+
+    class VerbOptions(TypedDict, total=False):
+        """What get() and the other verbs take by name."""
+
+        params: Params | None
+        headers: Headers
+        json: Any
+        data: Any
+        cookies: Mapping[str, str] | Iterable[tuple[str, str]] | None
+        auth: BasicAuth | tuple[str, str] | None
+        timeout: float | ClientTimeout | None
+        allow_redirects: bool
+        max_redirects: int
+        ssl: bool | SSLContext
+        server_hostname: str | None
+        raise_for_status: bool
+        max_body: int | None
+        trace: Trace | None
+
+    class FetchOptions(VerbOptions, total=False):
+        """What fetch() takes by name."""
+
+        method: str
+
+    class FetchRequest(FetchOptions):
+        """A request as a dict, for fetch_many()."""
+
+        url: str | URL
+
+
+__all__ = ("delete", "fetch", "get", "head", "options", "patch", "post", "put")
+
+_UNSET: Final[Any] = Unset()
+_derived = OptionsCache(NATIVE)
+_core_fetch = _core.fetch
+
+
+def _fetch_with(
+    url: StrOrURL,
+    *,
+    method: str = "GET",
+    params: Params | None = None,
+    headers: Headers = None,
+    json: Any = _UNSET,
+    data: Any = None,
+    cookies: Any = None,
+    auth: BasicAuth | tuple[str, str] | None = None,
+    timeout: float | ClientTimeout | None = _UNSET,
+    allow_redirects: bool = True,
+    max_redirects: int = MAX_REDIRECTS,
+    ssl: bool | SSLContext = True,
+    server_hostname: str | None = None,
+    raise_for_status: bool = False,
+    max_body: int | None = None,
+    trace: Trace | None = None,
+) -> Fetch[Response]:
+    text, login = split_login(url_text(url))
+    pairs = header_pairs(headers)
+    add_login(pairs, login, auth)
+    if cookies:
+        pairs = _with_cookies(pairs, cookies)
+    body = _add_body(pairs, data, json) if data is not None or json is not _UNSET else None
+    query = None
+    if params is not None:
+        from .query import encode_query
+
+        query = encode_query(params)
+    changes: dict[str, Any] = {}
+    if timeout is not _UNSET:
+        changes["timeout"] = timeout
+    if ssl is not True:
+        changes["ssl"] = ssl
+    if server_hostname is not None:
+        changes["server_hostname"] = server_hostname
+    if raise_for_status:
+        changes["on_status"] = True
+    if max_body is not None:
+        changes["max_body"] = max_body
+    return _core_fetch(
+        _derived.get(**changes) if changes else NATIVE,
+        None,
+        method.upper(),
+        text,
+        query,
+        pairs or None,
+        body,
+        max_redirects if allow_redirects else NO_REDIRECTS,
+        trace,
+    )
+
+
+def _with_cookies(pairs: Pairs, cookies: Any) -> Pairs:
+    from .cookies import format_cookies
+
+    pairs, own = take_cookie(pairs)
+    text = format_cookies(cookies)
+    pairs.append(("Cookie", f"{own}; {text}" if own else text))
+    return pairs
+
+
+def _add_body(pairs: Pairs, data: Any, json: Any) -> Body:
+    from .body import encode_data, encode_json
+
+    if json is not _UNSET:
+        if data is not None:
+            raise ValueError("data and json parameters can not be used at the same time")
+        body: Body = encode_json(json)
+        kind = "application/json"
+    else:
+        body, kind = encode_data(data)
+    if not is_named(pairs, "content-type"):
+        pairs.append(("Content-Type", kind))
+    return body
+
+
+def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
+    """One HTTP request; awaiting the result gives the complete Response.
+
+    url: absolute, str or yarl.URL. User information in it becomes the
+        Authorization (RFC 7617) and is not sent.
+    method: "GET".
+    params: added to the query: a mapping or pairs (values str, int, float, or
+        lists of these), or a str.
+    headers: a mapping or pairs. These win over the automatic ones: Accept,
+        Accept-Encoding, User-Agent.
+    json: any value, sent as JSON.
+    data: bytes-like; str, sent as UTF-8; a mapping or pairs, sent as a form.
+    cookies: a mapping or pairs.
+    auth: (login, password) or BasicAuth.
+    timeout: seconds for the whole request, a ClientTimeout, or None for no
+        limit. By default 300 s in all and 30 s to connect.
+    allow_redirects, max_redirects: follow up to 10 redirects (RFC 9110 15.4).
+    ssl: True to verify certificates, False not to, or an ssl.SSLContext.
+    server_hostname: the name to verify instead of the URL's host.
+    raise_for_status: raise ClientResponseError for a status from 400 on.
+    max_body: bytes of decoded body that are too many; no ceiling by default.
+    trace: called with (phase, seconds since the start) as each phase ends.
+
+    Awaiting raises InvalidURL, ClientConnectorError, ServerTimeoutError,
+    ServerDisconnectedError, ClientPayloadError, ClientResponseError,
+    TooManyRedirects: all of them ClientError; ValueError for a method or header
+    that may not go on the wire. The call raises TypeError, ValueError and
+    NotImplementedError for arguments that are wrong whatever the server says.
+
+    The request starts when it is first awaited or given a callback, in the loop
+    that runs then. It may be passed to asyncio.create_task(), gather(), wait().
+    """
+    if not kwargs and url.__class__ is str and "@" not in url:
+        return _core_fetch(NATIVE, None, "GET", url, None, None, None, MAX_REDIRECTS, None)
+    return _fetch_with(url, **kwargs)
+
+
+def get(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with GET (RFC 9110 9.3.1)."""
+    if not kwargs and url.__class__ is str and "@" not in url:
+        return _core_fetch(NATIVE, None, "GET", url, None, None, None, MAX_REDIRECTS, None)
+    return _fetch_with(url, method="GET", **kwargs)
+
+
+def head(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with HEAD (RFC 9110 9.3.2), by default without following."""
+    kwargs.setdefault("allow_redirects", False)
+    return _fetch_with(url, method="HEAD", **kwargs)
+
+
+def options(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with OPTIONS (RFC 9110 9.3.7)."""
+    return _fetch_with(url, method="OPTIONS", **kwargs)
+
+
+def post(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with POST (RFC 9110 9.3.3)."""
+    return _fetch_with(url, method="POST", **kwargs)
+
+
+def put(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with PUT (RFC 9110 9.3.4)."""
+    return _fetch_with(url, method="PUT", **kwargs)
+
+
+def patch(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with PATCH (RFC 5789)."""
+    return _fetch_with(url, method="PATCH", **kwargs)
+
+
+def delete(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
+    """fetch() with DELETE (RFC 9110 9.3.5)."""
+    return _fetch_with(url, method="DELETE", **kwargs)
+
+
+# What help() and inspect.signature() show: the verbs take no method.
+fetch.__wrapped__ = _fetch_with  # type: ignore[attr-defined]
+_signature = signature(_fetch_with)
+_signature = _signature.replace(
+    parameters=[p for p in _signature.parameters.values() if p.name != "method"]
+)
+for _verb in (get, head, options, post, put, patch, delete):
+    _verb.__signature__ = _signature  # type: ignore[attr-defined]
+del _verb, _signature

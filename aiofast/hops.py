@@ -1,0 +1,64 @@
+"""A session's policy from hop to hop: which cookies are kept and sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .cookies import merge_cookies
+from .outgoing import take_cookie
+from .redirects import next_hop, status_error
+
+if TYPE_CHECKING:
+    from ._core import Fetch, ResponseBase
+    from .cookies import CookieJar
+    from .outgoing import Pairs
+
+
+class HopHeaders(list[tuple[str, str]]):
+    """The headers of one hop. `own` is the part of its Cookie that the caller
+    wrote, which goes along within the origin; what the jar added is asked for
+    anew on each hop."""
+
+    __slots__ = ("own",)
+    own: str | None
+
+
+def with_cookies(pairs: Pairs, own: str | None, jar: CookieJar | None, url: str) -> HopHeaders:
+    """|pairs| (which hold no Cookie) and the Cookie for |url|."""
+    headers = HopHeaders(pairs)
+    headers.own = own
+    cookie = merge_cookies(own, jar.cookies_for(url) if jar is not None else ())
+    if cookie is not None:
+        headers.append(("Cookie", cookie))
+    return headers
+
+
+class SessionPolicy:
+    """What the engine asks when a head has come: keeps cookies, raises for bad
+    statuses where wanted, follows redirects. Knows the jar but not the session,
+    so that a forgotten session goes when its last reference does."""
+
+    __slots__ = ("jar", "raising")
+
+    def __init__(self, jar: CookieJar | None, raising: bool) -> None:
+        self.jar = jar
+        self.raising = raising
+
+    def __call__(self, fetch: Fetch[Any], response: ResponseBase) -> Any:
+        jar = self.jar
+        if jar is not None and response.header("Set-Cookie") is not None:
+            jar.learn(response)
+        if response.status >= 400:
+            if self.raising:
+                raise status_error(response)
+            return None
+        hop = next_hop(fetch, response)
+        if hop is None:
+            return None
+        method, url, pairs, body = hop
+        pairs, cookie = take_cookie(pairs)
+        own = None
+        if cookie is not None:  # it is still there, so the origin is the same
+            sent = fetch.headers
+            own = sent.own if isinstance(sent, HopHeaders) else cookie
+        return method, url, with_cookies(pairs, own, jar, url), body

@@ -1,0 +1,65 @@
+"""Content-Type (RFC 9110 8.3) and the text of a body."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+
+
+def parse_media_type(value: str | None) -> tuple[str, str | None]:
+    """The media type in lower case ("" if there is none) and its charset
+    parameter, or None. Lenient: what cannot be read is not there."""
+    if not value:
+        return "", None
+    kind, sep, rest = value.partition(";")
+    kind = kind.strip().lower()
+    if "/" not in kind:
+        kind = ""
+    while sep:
+        name, sep, rest = rest.partition("=")
+        if not sep:
+            break
+        # A parameter without '=' stands before this name, cut off by ';'.
+        name = name.rpartition(";")[2].strip().lower()
+        rest = rest.lstrip()
+        if rest[:1] == '"':
+            text, rest = _quoted(rest)
+            rest, sep = rest.partition(";")[2], ";"
+        else:
+            text, sep, rest = rest.partition(";")
+            text = text.strip()
+        if name == "charset":
+            return kind, text.strip("'") or None
+    return kind, None
+
+
+def _quoted(text: str) -> tuple[str, str]:
+    """The quoted string at the start of |text|, and what follows it."""
+    out = []
+    i = 1
+    while i < len(text) and text[i] != '"':
+        if text[i] == "\\" and i + 1 < len(text):
+            i += 1
+        out.append(text[i])
+        i += 1
+    return "".join(out), text[i + 1 :]
+
+
+def is_json(kind: str) -> bool:
+    """True for application/json and the +json types (RFC 6839 3.1)."""
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def decode_text(body: bytes, content_type: str | None) -> str:
+    """|body| as text, never failing: its byte order mark decides, else the
+    charset of |content_type|, else UTF-8; what is malformed becomes U+FFFD."""
+    if body.startswith(BOM_UTF8):
+        return body[3:].decode("utf-8", "replace")
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace")
+    charset = parse_media_type(content_type)[1]
+    if charset is not None and charset.lower() not in ("utf-8", "utf8"):
+        try:
+            return body.decode(charset, "replace")
+        except (LookupError, ValueError):
+            pass  # unknown, or a codec that is none of text
+    return body.decode("utf-8", "replace")

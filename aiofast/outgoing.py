@@ -1,0 +1,79 @@
+"""What fetch() and a session share when they put a request together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .auth import authorization, split_userinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from yarl import URL
+
+    StrOrURL = str | URL
+    Headers = Mapping[str, str] | Iterable[tuple[str, str]] | None
+    Pairs = list[tuple[str, str]]
+
+
+class Unset:
+    """Stands for a parameter that was not given, where None means something."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+def url_text(url: Any) -> str:
+    """The text of a str or yarl.URL. TypeError for anything else."""
+    if isinstance(url, str):
+        return url
+    if hasattr(url, "human_repr"):
+        return str(url)
+    raise TypeError(f"a URL must be str or yarl.URL, not {type(url).__name__}")
+
+
+def split_login(url: str) -> tuple[str, str | None]:
+    """|url| without user information, and the Authorization for that or None."""
+    return split_userinfo(url) if "@" in url else (url, None)
+
+
+def header_pairs(headers: Any) -> Pairs:
+    """|headers| as a caller gave them, as a list of pairs of our own. TypeError."""
+    if headers is None:
+        return []
+    items = headers.items() if hasattr(headers, "items") else headers
+    try:
+        return [(name, value) for name, value in items]
+    except (TypeError, ValueError):
+        raise TypeError("headers must be a mapping or pairs of name and value") from None
+
+
+def is_named(pairs: Pairs, name: str) -> bool:
+    """True if |pairs| hold the header |name|, which is in lower case."""
+    return any(isinstance(pair[0], str) and pair[0].lower() == name for pair in pairs)
+
+
+def add_login(pairs: Pairs, login: str | None, auth: Any) -> None:
+    """Adds the Authorization of a request: |auth| of the caller, or |login| of
+    the URL. ValueError if more than one is given; TypeError."""
+    if auth is not None:
+        if login is not None:
+            raise ValueError("Cannot combine AUTH argument with credentials encoded in URL")
+        login = authorization(auth)
+    if login is None:
+        return
+    if is_named(pairs, "authorization"):
+        raise ValueError(
+            "Cannot combine AUTHORIZATION header with AUTH argument or credentials encoded in URL"
+        )
+    pairs.append(("Authorization", login))
+
+
+def take_cookie(pairs: Pairs) -> tuple[Pairs, str | None]:
+    """|pairs| without their Cookie fields, and these as one."""
+    if not is_named(pairs, "cookie"):
+        return pairs, None
+    values = [value for name, value in pairs if name.lower() == "cookie"]
+    return [pair for pair in pairs if pair[0].lower() != "cookie"], "; ".join(values)

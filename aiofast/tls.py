@@ -1,0 +1,91 @@
+"""Which certificates are trusted when the caller does not say.
+
+The default context is built once per process, when the first https URL is
+requested: it costs some 15 ms. It trusts what `SSL_CERT_FILE` and
+`SSL_CERT_DIR` name, else the system's store, else (where that is empty, as in
+some Python builds for macOS) the bundle of the certifi package.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+_verified: ssl.SSLContext | None = None
+_unverified: ssl.SSLContext | None = None
+
+
+def default_context() -> ssl.SSLContext:
+    """The context for ssl=True: certificates and host names are verified."""
+    global _verified
+    if _verified is None:
+        context = ssl.create_default_context()
+        if not _from_environment() and _is_empty(context):
+            bundle = _certifi()
+            if bundle is not None:
+                context.load_verify_locations(bundle)
+        context.set_alpn_protocols(["http/1.1"])
+        _verified = context
+    return _verified
+
+
+def unverified_context() -> ssl.SSLContext:
+    """The context for ssl=False: encrypted, but whoever answers is believed."""
+    global _unverified
+    if _unverified is None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["http/1.1"])
+        _unverified = context
+    return _unverified
+
+
+def ca_source() -> str:
+    """Where the default context has its CAs from, in words."""
+    named = _from_environment()
+    if named:
+        return ", ".join(
+            f"{name}={value}" + ("" if os.path.exists(value) else " (which does not exist)")
+            for name, value in named.items()
+        )
+    paths = ssl.get_default_verify_paths()
+    store = [path for path in (paths.cafile, paths.capath) if path]
+    if store and not _is_empty(_verified):
+        return "the system's store, " + " and ".join(store)
+    return _certifi() or "nothing, as the system's store is empty and certifi is not installed"
+
+
+def _from_environment() -> dict[str, str]:
+    paths = ssl.get_default_verify_paths()
+    names = (paths.openssl_cafile_env, paths.openssl_capath_env)
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def _is_empty(context: ssl.SSLContext | None) -> bool:
+    """True if the system's store holds no CA. A file is read when the context
+    is made, but a directory only when a certificate is looked up, so that its
+    files must be counted here."""
+    paths = ssl.get_default_verify_paths()
+    if context is not None and paths.cafile and context.cert_store_stats()["x509_ca"] > 0:
+        return False
+    if context is None and paths.cafile and os.path.getsize(paths.cafile) > 0:
+        return False
+    return not (paths.capath and _has_hashed_file(paths.capath))
+
+
+def _has_hashed_file(directory: str) -> bool:
+    # OpenSSL looks for names like 5ed36f99.0.
+    try:
+        with os.scandir(directory) as entries:
+            return any(e.name[-2:-1] == "." and e.name[-1:].isdigit() for e in entries)
+    except OSError:
+        return False
+
+
+def _certifi() -> str | None:
+    try:
+        import certifi
+    except ImportError:
+        return None
+    return str(certifi.where())
