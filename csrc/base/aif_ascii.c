@@ -1,7 +1,7 @@
 /* aif_ascii -- byte classes and the small scans of HTTP grammar.
  *
  * These run over every name and value of every message, so membership is a
- * table look-up and values are looked at eight bytes at a time.
+ * table look-up and longer texts are looked at eight bytes at a time.
  */
 #include "base/aif_ascii.h"
 
@@ -30,8 +30,22 @@ static const unsigned char tchar[256] = {
 void
 aif_ascii_fold(char *dst, const char *src, size_t n)
 {
+    uint64_t w, low, upper;
     size_t i;
 
+    while (n >= sizeof(w)) {
+        memcpy(&w, src, sizeof(w));
+        /* In seven bits neither sum leaves its lane. The first has the top
+         * bit from 'A' on, the second behind 'Z'; they differ in letters. */
+        low = w & LANES(0x7f);
+        upper = (low + LANES(0x80 - 'A')) ^ (low + LANES(0x7f - 'Z'));
+        upper &= ~w & LANES(0x80);
+        w |= upper >> 2;
+        memcpy(dst, &w, sizeof(w));
+        src += sizeof(w);
+        dst += sizeof(w);
+        n -= sizeof(w);
+    }
     for (i = 0; i < n; i++) {
         dst[i] = aif_ascii_lower(src[i]);
     }
@@ -69,32 +83,56 @@ aif_ascii_is(const char *a, size_t n, const char *text)
 int
 aif_ascii_is_token(const char *s, size_t n)
 {
+    unsigned char all = n > 0;
     size_t i;
 
+    /* Names are short and nearly always right: no way out of the loop. */
     for (i = 0; i < n; i++) {
-        if (!tchar[(unsigned char)s[i]]) {
+        all &= tchar[(unsigned char)s[i]];
+    }
+    return all;
+}
+
+/* 1 if any lane of |w| is below |least| or is 0x7f. A lane below |least|
+ * borrows from 0x80 without having had that bit; the same trick finds a zero
+ * lane in w ^ 0x7f. Exact as a yes or no, which is all that is asked. */
+static int
+has_control(uint64_t w, unsigned char least)
+{
+    uint64_t del = w ^ LANES(0x7f);
+    uint64_t low = (w - LANES(least)) & ~w;
+
+    return ((low | ((del - LANES(1)) & ~del)) & LANES(0x80)) != 0;
+}
+
+int
+aif_ascii_is_visible(const char *s, size_t n)
+{
+    const int some = n > 0;
+    uint64_t w;
+
+    while (n >= sizeof(w)) {
+        memcpy(&w, s, sizeof(w));
+        if ((w & LANES(0x80)) != 0 || has_control(w, 0x21)) {
             return 0;
         }
+        s += sizeof(w);
+        n -= sizeof(w);
     }
-    return n > 0;
+    while (n > 0) {
+        if (*s < '!' || *s > '~') {
+            return 0;
+        }
+        s++;
+        n--;
+    }
+    return some;
 }
 
 static int
 is_value_byte(char c)
 {
     return ((unsigned char)c >= 0x20 && c != 0x7f) || c == '\t';
-}
-
-/* 1 if any lane of |w| is below 0x20 or is 0x7f. A lane below 0x20 borrows
- * from 0x80 without having had that bit; the same trick finds a zero lane in
- * w ^ 0x7f. Exact as a yes or no, which is all that is asked. */
-static int
-has_control(uint64_t w)
-{
-    uint64_t del = w ^ LANES(0x7f);
-    uint64_t low = (w - LANES(0x20)) & ~w;
-
-    return ((low | ((del - LANES(1)) & ~del)) & LANES(0x80)) != 0;
 }
 
 int
@@ -105,7 +143,7 @@ aif_ascii_is_value(const char *s, size_t n)
 
     while (n >= sizeof(w)) {
         memcpy(&w, s, sizeof(w));
-        if (has_control(w)) {
+        if (has_control(w, 0x20)) {
             /* Perhaps only a tab: look closer. */
             for (i = 0; i < sizeof(w); i++) {
                 if (!is_value_byte(s[i])) {

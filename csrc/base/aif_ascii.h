@@ -27,6 +27,9 @@ int aif_ascii_is(const char *a, size_t n, const char *text);
 /* 1 if all |n| > 0 bytes are tchar (RFC 9110 5.6.2); 0 for an empty token. */
 int aif_ascii_is_token(const char *s, size_t n);
 
+/* 1 if all |n| > 0 bytes are visible ASCII, 0x21 to 0x7e; 0 if empty. */
+int aif_ascii_is_visible(const char *s, size_t n);
+
 /* 1 if no byte may end or split a field value: refuses 0-8, 10-31 and 127
  * (RFC 9110 5.5; HTAB is allowed, bytes from 0x80 on too). */
 int aif_ascii_is_value(const char *s, size_t n);

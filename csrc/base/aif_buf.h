@@ -12,17 +12,17 @@
 
 /* Ceilings, in bytes unless said otherwise. The head, field and trailer ones
  * are defaults that a caller may change (aif_h1parse_limits). */
-#define AIF_MAX_URL (64u * 1024u)            /* one URL after quoting */
-#define AIF_MAX_REQUEST_HEAD (256u * 1024u)  /* request line and fields */
-#define AIF_MAX_HEAD (64u * 1024u)           /* response head, 1xx included */
-#define AIF_MAX_LINE 8190u                   /* status line or one field */
-#define AIF_MAX_FIELDS 128u                  /* fields in a head, a count */
-#define AIF_MAX_TRAILER (16u * 1024u)        /* trailer section */
-#define AIF_MAX_CHUNK_LINE (4u * 1024u)      /* chunk size with extensions */
-#define AIF_MAX_CHUNK_FRAMING (16u * 1024u)  /* framing, plus 16 x body */
-#define AIF_MAX_INFORMATIONAL 16u            /* 1xx heads before a final one */
-#define AIF_MAX_LEADING_CRLF 16u             /* bytes before a status line */
-#define AIF_MAX_CODINGS 5u                   /* stacked content codings */
+#define AIF_MAX_URL (64u * 1024u)           /* one URL after quoting */
+#define AIF_MAX_REQUEST_HEAD (256u * 1024u) /* request line and fields */
+#define AIF_MAX_HEAD (64u * 1024u)          /* response head, 1xx included */
+#define AIF_MAX_LINE 8190u                  /* status line or one field */
+#define AIF_MAX_FIELDS 128u                 /* fields in a head, a count */
+#define AIF_MAX_TRAILER (16u * 1024u)       /* trailer section */
+#define AIF_MAX_CHUNK_LINE (4u * 1024u)     /* chunk size with extensions */
+#define AIF_MAX_CHUNK_FRAMING (16u * 1024u) /* framing, plus 16 x body */
+#define AIF_MAX_INFORMATIONAL 16u           /* 1xx heads before a final one */
+#define AIF_MAX_LEADING_CRLF 16u            /* bytes before a status line */
+#define AIF_MAX_CODINGS 5u                  /* stacked content codings */
 
 /* Borrowed bytes; not NUL-terminated. */
 typedef struct aif_slice {

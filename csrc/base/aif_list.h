@@ -16,7 +16,7 @@ struct aif_list {
 };
 
 /* The object of |type| whose member |member| is the node |node|. */
-#define AIF_LIST_ENTRY(node, type, member) \
+#define AIF_LIST_ENTRY(node, type, member)                                    \
     ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 static inline void

@@ -302,9 +302,9 @@ zstd_close(filter *f)
     (void)ZSTD_freeDCtx(f->u.zstd.ctx);
 }
 
-/* libzstd holds a frame to the length that its header announces if it gets
- * the frame in one piece, but may pass over it in a stream (1.5.4 does when
- * the last block is empty). So the header is kept and asked at the end. */
+/* In a stream libzstd may pass over the length that a frame's header announces
+ * (1.5.4 does when the last block is empty). So the header is kept, and asked
+ * at the end. */
 static enum turn
 zstd_frame_end(filter *f)
 {
@@ -321,17 +321,44 @@ zstd_frame_end(filter *f)
     return TURN_END;
 }
 
+/* 1 if |c| may be byte |i| < 4 of a frame that begins with |first|: a zstd
+ * frame or one to skip (RFC 8878 3.1). */
+static int
+is_zstd_magic(size_t i, unsigned char first, unsigned char c)
+{
+    static const unsigned char frame[] = {0x28, 0xb5, 0x2f, 0xfd};
+    static const unsigned char skip[] = {0x50, 0x2a, 0x4d, 0x18};
+
+    if (i == 0) {
+        return c == frame[0] || (c & 0xf0) == skip[0];
+    }
+    return c == (first == frame[0] ? frame[i] : skip[i]);
+}
+
+/* What a frame begins with is judged here and passed on byte by byte, so that
+ * the verdict does not depend on how the bytes arrive. libzstd would take a
+ * frame that lies in one piece before it another way, which refuses other
+ * frames; and a build of it may know formats from before the standard. */
 static enum turn
 zstd_turn(filter *f)
 {
     ZSTD_inBuffer in = {f->in, f->in_len, 0};
     ZSTD_outBuffer out = {f->buf, f->cap, f->out_len};
-    const size_t rc = ZSTD_decompressStream(f->u.zstd.ctx, &out, &in);
-    size_t n = ZSTD_HEADER - f->u.zstd.head_len;
+    size_t at = f->u.zstd.head_len;
+    size_t rc;
 
-    n = n < in.pos ? n : in.pos;
-    memcpy(f->u.zstd.head + f->u.zstd.head_len, f->in, n);
-    f->u.zstd.head_len += n;
+    if (at < 4 && in.size > 0) {
+        if (!is_zstd_magic(at, f->u.zstd.head[0], *f->in)) {
+            return refuse(f, AIF_EDECODE, "not a zstd frame");
+        }
+        in.size = 1;
+    }
+    rc = ZSTD_decompressStream(f->u.zstd.ctx, &out, &in);
+    while (at < ZSTD_HEADER && at - f->u.zstd.head_len < in.pos) {
+        f->u.zstd.head[at] = f->in[at - f->u.zstd.head_len];
+        at++;
+    }
+    f->u.zstd.head_len = at;
     f->u.zstd.given += out.pos - f->out_len;
     f->in += in.pos;
     f->in_len -= in.pos;

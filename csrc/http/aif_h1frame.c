@@ -59,6 +59,11 @@ aif_h1frame_field(aif_h1frame *f, const aif_header *h)
         return;
     }
     value = aif_header_value(h, last);
+    /* What nearly every response says that says anything. */
+    if (aif_ascii_is(value.ptr, value.len, "keep-alive")) {
+        f->says_keep = 1;
+        return;
+    }
     if (aif_ascii_has_token(value.ptr, value.len, "close")) {
         f->says_close = 1;
     }

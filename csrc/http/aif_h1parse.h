@@ -12,9 +12,13 @@
  *   - repeated Content-Length even if equal, Content-Length with
  *     Transfer-Encoding, a Transfer-Encoding that is not exactly one
  *     "chunked", or in an HTTP/1.0 message (RFC 9112 6.1 to 6.3);
- *   - a version other than 1.0 and 1.1, a status outside 100..599 (999 is
- *     accepted up to 999 for the sake of known servers), an unasked 101;
+ *   - a version other than 1.0 and 1.1, a status outside 100..999 (from 600 on
+ *     for the sake of known servers), an unasked 101;
  *   - the limits below.
+ *
+ * Read but not kept: chunk extensions, blanks behind a chunk size, up to
+ * AIF_MAX_LEADING_CRLF bytes of empty lines in front of a start line. Refused
+ * too: Content-Length and Transfer-Encoding in a trailer.
  *
  * Whatever way the bytes are cut, events and verdict are the same.
  *
@@ -33,7 +37,9 @@ typedef struct aif_h1parse aif_h1parse;
 
 typedef enum aif_h1_kind { AIF_H1_RESPONSE, AIF_H1_REQUEST } aif_h1_kind;
 
-/* Ceilings for one message; 0 in a member means the default of aif_buf.h. */
+/* Ceilings for one message; 0 in a member means the default of aif_buf.h. A
+ * line is counted without its CRLF, a section with all of them and the empty
+ * line that ends it. Nothing goes above UINT32_MAX / 2. */
 typedef struct aif_h1parse_limits {
     size_t head;            /* bytes of start line and fields, 1xx heads too */
     size_t line;            /* bytes of the start line or of one field */
@@ -57,7 +63,8 @@ typedef struct aif_h1parse_cbs {
 
 /* A parser ready for its first message. |limits| (NULL: all defaults) is
  * copied, |cbs| is borrowed. NULL when out of memory. */
-aif_h1parse *aif_h1parse_new(aif_h1_kind kind, const aif_h1parse_limits *limits,
+aif_h1parse *aif_h1parse_new(aif_h1_kind kind,
+                             const aif_h1parse_limits *limits,
                              const aif_h1parse_cbs *cbs, void *user);
 void aif_h1parse_free(aif_h1parse *p);
 

@@ -56,20 +56,34 @@ min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* The first control byte at or after |s|, or |end|. A lane below 0x20 borrows
- * from bit 7 without having had it; the same finds a zero lane in w ^ 0x7f.
- * Exact as a yes or no, so the eight bytes in question are looked at singly. */
+/* Bit 7 of each lane of |w| that holds a control byte, or more of them above
+ * the lowest one: a lane below 0x20 borrows from bit 7 without having had it,
+ * and may so disturb the lanes above. The same finds a zero lane in w ^ 0x7f.
+ */
+static uint64_t
+control_lanes(uint64_t w)
+{
+    const uint64_t del = w ^ LANES(0x7f);
+
+    return (((w - LANES(0x20)) & ~w) | ((del - LANES(1)) & ~del)) &
+           LANES(0x80);
+}
+
+/* The first control byte at or after |s|, or |end|. */
 static const char *
 find_control(const char *s, const char *end)
 {
-    uint64_t w, del;
+    uint64_t w, found;
 
     while (end - s >= (ptrdiff_t)sizeof(w)) {
         memcpy(&w, s, sizeof(w));
-        del = w ^ LANES(0x7f);
-        if (((((w - LANES(0x20)) & ~w) | ((del - LANES(1)) & ~del)) &
-             LANES(0x80)) != 0) {
+        found = control_lanes(w);
+        if (found != 0) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return s + (__builtin_ctzll(found) >> 3);
+#else
             break;
+#endif
         }
         s += sizeof(w);
     }

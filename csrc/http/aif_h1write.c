@@ -97,19 +97,6 @@ is_overridden(const plan *p, aif_slice name)
 }
 
 static int
-is_visible(aif_slice s)
-{
-    size_t i;
-
-    for (i = 0; i < s.len; i++) {
-        if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7e) {
-            return 0;
-        }
-    }
-    return s.len > 0;
-}
-
-static int
 refuse(const plan *p, aif_slice name, const char *why)
 {
     int shown = name.len > NAME_SHOWN ? NAME_SHOWN : (int)name.len;
@@ -135,7 +122,7 @@ check_host(plan *p, aif_slice name, aif_slice value)
     if (p->hosts++ > 0) {
         return refuse(p, name, "is given twice");
     }
-    if (value.len > 0 && !is_visible(value)) {
+    if (value.len > 0 && !aif_ascii_is_visible(value.ptr, value.len)) {
         return refuse(p, name, "has a value that is no host");
     }
     p->host = value;
@@ -243,7 +230,7 @@ check_start(plan *p)
     if (!aif_ascii_is_token(head->method.ptr, head->method.len)) {
         return aif_err_set(p->err, AIF_EINVAL, "the method is not a token");
     }
-    if (!is_visible(head->target)) {
+    if (!aif_ascii_is_visible(head->target.ptr, head->target.len)) {
         return aif_err_set(p->err, AIF_EINVAL,
                            "the request target is empty or has a byte that "
                            "may not stand in a request line");
@@ -271,7 +258,7 @@ check_authority(plan *p)
 {
     if (!p->host_given) {
         p->host = p->head->authority;
-        if (!is_visible(p->host)) {
+        if (!aif_ascii_is_visible(p->host.ptr, p->host.len)) {
             return aif_err_set(p->err, AIF_EINVAL,
                                "the authority is empty or has a byte that "
                                "may not stand in Host");

@@ -17,11 +17,11 @@
 
 typedef struct aif_h1head {
     aif_slice method;
-    aif_slice target;             /* origin-form, or absolute-form for proxies */
-    aif_slice authority;          /* for Host, unless the caller set one */
-    const aif_header *fields;     /* the caller's, in order; may be NULL */
-    const aif_header *defaults;   /* each sent unless |fields| has its name */
-    int64_t body;                 /* length, AIF_H1_NO_BODY or AIF_H1_CHUNKED */
+    aif_slice target;           /* origin-form, or absolute-form for proxies */
+    aif_slice authority;        /* for Host, unless the caller set one */
+    const aif_header *fields;   /* the caller's, in order; may be NULL */
+    const aif_header *defaults; /* each sent unless |fields| has its name */
+    int64_t body;               /* length, AIF_H1_NO_BODY or AIF_H1_CHUNKED */
 } aif_h1head;
 
 /* Appends the head with its empty line to |out|: request line, Host first
@@ -31,9 +31,9 @@ typedef struct aif_h1head {
  * that equals |body| is accepted and sent once, any other one and any
  * Transfer-Encoding is refused; so is a second Host. With AIF_H1_NO_BODY no
  * framing field is sent, but "Content-Length: 0" is for POST, PUT and PATCH
- * (RFC 9110 8.6) and where the caller gave it. 0; AIF_EINVAL with a text in |err| that names the field or
- * part but not its value; AIF_ETOOBIG; AIF_ENOMEM. On failure |out| is as it
- * was. */
+ * (RFC 9110 8.6) and where the caller gave it. 0; AIF_EINVAL with a text in
+ * |err| that names the field or part but not its value; AIF_ETOOBIG;
+ * AIF_ENOMEM. On failure |out| is as it was. */
 int aif_h1write_head(aif_buf *out, const aif_h1head *head, aif_err *err);
 
 /* Appends the line that opens a chunk of |len| > 0 bytes. The chunk's data and

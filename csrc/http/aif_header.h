@@ -3,7 +3,8 @@
  * Fields are offsets into the arena, so growing never invalidates them and no
  * field has an allocation of its own. Order and repeats are kept as received.
  *
- * Owner:    embedded; aif_header_fini() releases it, aif_header_take() moves it.
+ * Owner:    embedded; aif_header_fini() releases it, aif_header_take() moves
+ *           it.
  */
 #ifndef AIF_HEADER_H
 #define AIF_HEADER_H

@@ -1,10 +1,10 @@
 /* aif_url -- URLs as a client needs them: taken apart, checked, put together
  * again in one normal form.
  *
- * A parse looks at each byte about once through one table, computes the exact
- * size of the result and writes it into one allocation. The texts of failures
- * hold nothing of the input: a URL that does not parse may have its password
- * anywhere.
+ * A parse looks at each byte about once through the table of aif_urlbyte,
+ * computes the exact size of the result and writes it into one allocation.
+ * The texts of failures hold nothing of the input: a URL that does not parse
+ * may have its password anywhere.
  */
 #include "http/aif_url.h"
 
@@ -12,48 +12,7 @@
 
 #include "base/aif_ascii.h"
 #include "base/aif_ipaddr.h"
-
-/* What a byte is. */
-#define QUOTE 1 /* not in a request target: percent-encode it */
-#define FATAL 2 /* CR, LF, NUL: nowhere */
-#define MARK 4  /* '?', '#' and '%', which mean something in a target */
-#define HOST 8  /* in a name of RFC 3986 3.2.2, less the percent sign */
-
-/* clang-format off */
-
-/* One letter for each, so that a row of sixteen fits a line. */
-#define X FATAL
-#define Q QUOTE
-#define M MARK
-#define h HOST
-
-static const unsigned char class_of[256] = {
-    X, Q, Q, Q, Q, Q, Q, Q, Q, Q, X, Q, Q, X, Q, Q, /* controls */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* controls */
-    Q, h, Q, M, h, M, h, h, h, h, h, h, h, h, h, 0, /*  !"#$%&'()*+,-./ */
-    h, h, h, h, h, h, h, h, h, h, 0, h, Q, h, Q, M, /* 0123456789:;<=>? */
-    0, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, /* @A..O */
-    h, h, h, h, h, h, h, h, h, h, h, 0, Q, 0, Q, h, /* P..Z[\]^_ */
-    Q, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, /* `a..o */
-    h, h, h, h, h, h, h, h, h, h, h, Q, Q, Q, h, Q, /* p..z{|}~ DEL */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* from 0x80 on */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0x90 */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0xa0 */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0xb0 */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0xc0 */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0xd0 */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0xe0 */
-    Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, Q, /* 0xf0 */
-};
-
-#undef X
-#undef Q
-#undef M
-#undef h
-
-/* clang-format on */
-
-#define CLASS(c) (class_of[(unsigned char)(c)])
+#include "http/aif_urlbyte.h"
 
 typedef struct scheme {
     const char *name;
@@ -126,57 +85,6 @@ static int
 is_blank(char c)
 {
     return c == ' ' || c == '\t';
-}
-
-/* 1 if a percent sign at |s| opens a valid escape. */
-static int
-is_escape(const char *s, const char *end)
-{
-    return end - s > 2 && aif_ascii_hex(s[1]) >= 0 && aif_ascii_hex(s[2]) >= 0;
-}
-
-/* How many bytes quoting adds to [s, end); -1 if it holds a byte that is
- * refused. The common piece has nothing to look at twice. */
-static ptrdiff_t
-count_quotes(const char *s, const char *end)
-{
-    ptrdiff_t grows = 0;
-    unsigned char kind;
-
-    for (; s < end; s++) {
-        kind = CLASS(*s) & (QUOTE | FATAL | MARK);
-        if (kind == 0) {
-            continue;
-        }
-        if (kind == FATAL) {
-            return -1;
-        }
-        if (kind == QUOTE || (*s == '%' && !is_escape(s, end))) {
-            grows += 2;
-        }
-    }
-    return grows;
-}
-
-/* Copies [s, end) with what must be quoted quoted. */
-static char *
-put_quoted(char *to, const char *s, const char *end)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    unsigned char c;
-
-    for (; s < end; s++) {
-        c = (unsigned char)*s;
-        if ((class_of[c] & QUOTE) != 0 || (c == '%' && !is_escape(s, end))) {
-            *to++ = '%';
-            *to++ = hex[c >> 4];
-            *to++ = hex[c & 15];
-        }
-        else {
-            *to++ = (char)c;
-        }
-    }
-    return to;
 }
 
 static char *
@@ -278,9 +186,11 @@ split_host(split *p, const char *s, const char *end, aif_err *err)
         p->host = cut(s + 1, at);
         return split_port(p, at + 1, end, err);
     }
-    for (; at < end && *at != ':'; at++) {
-        if ((CLASS(*at) & HOST) != 0) {
-            continue;
+    for (at = aif_urlbyte_skip_name(s, end); at < end;
+         at = aif_urlbyte_skip_name(at + 1, end))
+    {
+        if (*at == ':') {
+            break;
         }
         if ((unsigned char)*at < 0x80) {
             return aif_err_set(err, AIF_EINVAL,
@@ -309,7 +219,7 @@ split_authority(split *p, const char *s, const char *end, aif_err *err)
         at = memchr(s, '@', (size_t)(end - s));
     }
     if (at != NULL) {
-        grows = count_quotes(s, at);
+        grows = aif_urlbyte_count(s, at);
         if (grows < 0) {
             return aif_err_set(err, AIF_EINVAL, "%s", text_control);
         }
@@ -330,11 +240,12 @@ split_authority(split *p, const char *s, const char *end, aif_err *err)
 static const char *
 authority_end(const char *s, const char *end)
 {
-    while (s < end
-           && ((CLASS(*s) & HOST) != 0
-               || (*s != '/' && *s != '?' && *s != '#')))
+    for (s = aif_urlbyte_skip_name(s, end); s < end;
+         s = aif_urlbyte_skip_name(s + 1, end))
     {
-        s++;
+        if (*s == '/' || *s == '?' || *s == '#') {
+            break;
+        }
     }
     return s;
 }
@@ -349,19 +260,18 @@ split_tail(split *p, const char *s, const char *end, aif_err *err)
     unsigned char kind;
     size_t grows = 0;
 
-    for (; s < end; s++) {
-        kind = CLASS(*s) & (QUOTE | FATAL | MARK);
-        if (kind == 0) {
-            continue;
-        }
-        if (kind == FATAL) {
+    for (s = aif_urlbyte_skip_plain(s, end); s < end;
+         s = aif_urlbyte_skip_plain(s + 1, end))
+    {
+        kind = AIF_URLBYTE(*s) & AIF_URLBYTE_SPECIAL;
+        if (kind == AIF_URLBYTE_FATAL) {
             return aif_err_set(err, AIF_EINVAL, "%s", text_control);
         }
-        if (kind == QUOTE) {
+        if (kind == AIF_URLBYTE_QUOTE) {
             grows += 2;
         }
         else if (*s == '%') {
-            grows += is_escape(s, end) ? 0 : 2;
+            grows += aif_urlbyte_is_escape(s, end) ? 0 : 2;
         }
         else if (fragment == NULL && *s == '#') {
             fragment = s;
@@ -424,10 +334,14 @@ text_size(const split *p)
 static char *
 put_piece(char *to, aif_slice s, size_t grows)
 {
-    if (grows != 0) {
-        return put_quoted(to, s.ptr, s.ptr + s.len);
+    /* A piece that is not there is NULL. */
+    if (s.len == 0) {
+        return to;
     }
-    return s.len == 0 ? to : put(to, s.ptr, s.len);
+    if (grows != 0) {
+        return aif_urlbyte_quote(to, s.ptr, s.ptr + s.len);
+    }
+    return put(to, s.ptr, s.len);
 }
 
 static size_t
@@ -543,7 +457,7 @@ aif_url_add_query(aif_url *u, const char *extra, size_t n, aif_err *err)
     if (n == 0) {
         return 0;
     }
-    if (u->text.len == 0 || count_quotes(extra, extra + n) != 0
+    if (u->text.len == 0 || aif_urlbyte_count(extra, extra + n) != 0
         || memchr(extra, '#', n) != NULL)
     {
         return aif_err_set(

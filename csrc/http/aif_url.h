@@ -38,8 +38,8 @@ typedef struct aif_url {
     uint32_t target_off, target_len; /* path and query; "/" at least */
     uint32_t path_len;               /* of the target, the path alone */
     uint32_t fragment_off, fragment_len;
-    uint16_t port;              /* explicit or the scheme's default */
-    unsigned secure : 1;        /* https, wss */
+    uint16_t port;       /* explicit or the scheme's default */
+    unsigned secure : 1; /* https, wss */
     unsigned has_userinfo : 1;
     unsigned has_fragment : 1;
     unsigned is_ipv6 : 1;
