@@ -98,7 +98,7 @@ error_new(core_state *st, const error_facts *f)
         return NULL;
     }
     d = Py_BuildValue(
-        "{s:s,s:i,s:s,s:s,s:z,s:O,s:d,s:O,s:O,s:O,s:O,s:O,s:z,s:O,s:O,s:O}",
+        "{s:s,s:i,s:s,s:s,s:z,s:O,s:d,s:O,s:O,s:O,s:O,s:O,s:z,s:z,s:O,s:O,s:O}",
         "code", code > AIF_ERR_FIRST ? "UV" : aif_err_name(code), "sys",
         f->err->sys != 0 ? f->err->sys : (code > AIF_ERR_FIRST ? code : 0),
         "text", f->err->text, "phase", f->phase == NULL ? "queued" : f->phase,
@@ -108,7 +108,8 @@ error_new(core_state *st, const error_facts *f)
         f->cause == NULL ? none : f->cause, "history",
         f->history == NULL ? st->empty_tuple : f->history, "partial",
         f->partial == NULL ? none : f->partial, "peer",
-        f->peer == NULL || f->peer[0] == '\0' ? NULL : f->peer, "reused",
+        f->peer == NULL || f->peer[0] == '\0' ? NULL : f->peer, "unix_path",
+        f->unix_path, "reused",
         f->reused ? Py_True : Py_False, "status", status, "headers", none);
     Py_DECREF(limit_value);
     Py_DECREF(status);

@@ -18,6 +18,7 @@ typedef struct error_facts {
     PyObject *history;           /* tuple; borrowed */
     PyObject *partial;           /* bytes or NULL; borrowed */
     const char *peer;            /* "" if there was none */
+    const char *unix_path;       /* instead of host and port, or NULL */
     int reused;
     int status;                  /* 0: no head yet */
 } error_facts;

@@ -178,6 +178,7 @@ raise_failure(FetchObject *self, const aif_err *err)
     facts.method = self->method;
     facts.url = self->url;
     facts.cause = self->cause;
+    facts.unix_path = self->pool == NULL ? NULL : self->pool->unix_path;
     facts.history = self->history;
     facts.partial = partial;
     exc = error_new(self->wait.st, &facts);

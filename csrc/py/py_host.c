@@ -79,7 +79,7 @@ arm_timer(HostObject *h)
 {
     int ms = aif_loop_timeout(h->core);
     uint64_t due;
-    PyObject *run, *delay, *res;
+    PyObject *delay, *res;
 
     if (ms < 0) {
         return 0;
@@ -96,21 +96,17 @@ arm_timer(HostObject *h)
         }
         Py_DECREF(res);
     }
-    run = PyObject_GetAttrString((PyObject *)h, "run_timer");
     delay = PyFloat_FromDouble(ms / 1e3);
-    if (run == NULL || delay == NULL) {
-        Py_XDECREF(run);
-        Py_XDECREF(delay);
+    if (delay == NULL) {
         return -1;
     }
     {
-        PyObject *args[] = {h->loop, delay, run};
+        PyObject *args[] = {h->loop, delay, h->on_timer};
 
         h->timer = PyObject_VectorcallMethod(h->st->str_call_later, args, 3,
                                              NULL);
     }
     h->timer_due = due;
-    Py_DECREF(run);
     Py_DECREF(delay);
     return h->timer == NULL ? -1 : 0;
 }
@@ -185,11 +181,36 @@ Host_run(PyObject *self, PyObject *Py_UNUSED(ignored))
     return run((HostObject *)self);
 }
 
+/* |self| is a weak reference to the host. */
 static PyObject *
-Host_run_timer(PyObject *self, PyObject *Py_UNUSED(ignored))
+on_timer(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    Py_CLEAR(((HostObject *)self)->timer);
-    return run((HostObject *)self);
+    HostObject *h = (HostObject *)PyWeakref_GetObject(self);
+    PyObject *res;
+
+    if ((PyObject *)h == Py_None) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(h);
+    Py_CLEAR(h->timer);
+    res = run(h);
+    Py_DECREF(h);
+    return res;
+}
+
+static PyMethodDef on_timer_def = {"on_timer", on_timer, METH_NOARGS, NULL};
+
+static PyObject *
+make_on_timer(HostObject *h)
+{
+    PyObject *weak = PyWeakref_NewRef((PyObject *)h, NULL);
+    PyObject *function = NULL;
+
+    if (weak != NULL) {
+        function = PyCFunction_New(&on_timer_def, weak);
+        Py_DECREF(weak);
+    }
+    return function;
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -230,6 +251,19 @@ host_reap(core_state *st)
     }
 }
 
+static int
+loop_is_open(HostObject *h)
+{
+    PyObject *res = PyObject_CallMethod(h->loop, "is_closed", NULL);
+    int open = res == Py_False;
+
+    if (res == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(res);
+    return open;
+}
+
 void
 host_close(HostObject *h)
 {
@@ -247,8 +281,7 @@ host_close(HostObject *h)
     while ((node = aif_list_head(&h->pools)) != NULL) {
         pool_detach(AIF_LIST_ENTRY(node, PoolObject, link));
     }
-    /* Whoever still waits here has a result now; the loop that would call back
-     * is gone. */
+    /* Whoever still waits here has a result now. */
     while ((node = aif_list_head(&h->ready)) != NULL) {
         WaitObject *w = AIF_LIST_ENTRY(node, WaitObject, link);
 
@@ -256,6 +289,9 @@ host_close(HostObject *h)
         w->queued = 0;
         if (w->ops->ready != NULL && w->state == WAIT_PENDING) {
             (void)w->ops->ready(w);
+        }
+        if (loop_is_open(h)) {
+            wait_schedule(w);
         }
         w->host = NULL;
         Py_DECREF(w);
@@ -276,6 +312,7 @@ Host_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(h->loop);
     Py_VISIT(h->timer);
+    Py_VISIT(h->on_timer);
     Py_VISIT(h->default_pool);
     return 0;
 }
@@ -288,6 +325,7 @@ Host_clear(PyObject *self)
     host_close(h);
     Py_CLEAR(h->loop);
     Py_CLEAR(h->timer);
+    Py_CLEAR(h->on_timer);
     Py_CLEAR(h->default_pool);
     return 0;
 }
@@ -298,6 +336,9 @@ Host_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
 
     PyObject_GC_UnTrack(self);
+    if (((HostObject *)self)->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(self);
+    }
     (void)Host_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -305,8 +346,13 @@ Host_dealloc(PyObject *self)
 
 static PyMethodDef Host_methods[] = {
     {"run", Host_run, METH_NOARGS, NULL},
-    {"run_timer", Host_run_timer, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef Host_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(HostObject, weakrefs),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot Host_slots[] = {
@@ -315,6 +361,7 @@ static PyType_Slot Host_slots[] = {
     {Py_tp_clear, Host_clear},
     {Py_tp_dealloc, Host_dealloc},
     {Py_tp_methods, Host_methods},
+    {Py_tp_members, Host_members},
     {0, NULL},
 };
 
@@ -389,7 +436,8 @@ host_new(core_state *st, PyObject *loop)
     }
     h->core->user = h;
     h->core->on_wanted = on_wanted;
-    if (register_reader(h) < 0) {
+    h->on_timer = make_on_timer(h);
+    if (h->on_timer == NULL || register_reader(h) < 0) {
         goto fail;
     }
     aif_list_push_tail(&st->hosts, &h->link);

@@ -18,6 +18,9 @@ typedef struct HostObject {
     aif_list link;         /* in st->hosts */
     PyObject *loop;        /* the asyncio loop */
     aif_loop *core;        /* owned; lives on as an orphan if it must */
+    PyObject *weakrefs;
+    PyObject *on_timer;    /* calls run() through a weak reference: a timer of
+                              the loop is held by us and must not hold us */
     PyObject *timer;       /* asyncio.TimerHandle, or NULL */
     uint64_t timer_due;    /* ns */
     PyObject *default_pool; /* PoolObject or NULL */

@@ -34,6 +34,9 @@ reserve(ResponseObject *r, size_t extra)
         return AIF_ETOOBIG;
     }
     cap = cap * 2 > r->body_len + extra ? cap * 2 : r->body_len + extra;
+    if (r->length > 0 && cap > r->length && r->body_len + extra <= r->length) {
+        cap = r->length;
+    }
     if (r->body == NULL) {
         cap = cap < FIRST_ROOM ? FIRST_ROOM : cap;
         r->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)cap);
@@ -143,9 +146,13 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
         Py_DECREF(r);
         return NULL;
     }
-    if (length > 0 && length <= EXACT_MAX
-        && (!options->stream || length <= RESPONSE_HIGH_WATER)) {
-        r->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+    r->length = aif_header_find(&r->header, "content-encoding", 0) < 0
+                        && length > 0 && length <= EXACT_MAX
+                    ? (size_t)length
+                    : 0;
+    if (r->length > 0
+        && (!options->stream || r->length <= RESPONSE_HIGH_WATER)) {
+        r->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)r->length);
         if (r->body == NULL) {
             Py_DECREF(r);
             return NULL;
@@ -407,6 +414,11 @@ read_body(ResponseObject *r, int all)
     }
     r->reader = (WaitObject *)Py_NewRef(w);
     r->reader_all = all ? 1 : 0;
+    if (all && !r->taken && r->length > r->body_len) {
+        /* All of it is wanted: the rest goes right to its place. Without
+         * memory it grows as it comes, which may fail later. */
+        (void)reserve(r, r->length - r->body_len);
+    }
     aif_fetch_resume(r->fetch);
     return (PyObject *)w;
 }

@@ -31,6 +31,7 @@ typedef struct ResponseObject {
      * until it is whole. */
     PyObject *body;
     size_t body_len;
+    size_t length;       /* announced, if known and worth to rely on */
     /* Streaming. */
     aif_fetch *fetch;    /* owned, NULL when over or not streaming */
     HostObject *host;    /* borrowed, while |fetch| is under way */

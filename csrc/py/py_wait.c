@@ -224,6 +224,29 @@ call_soon(WaitObject *w, PyObject *cb, PyObject *context)
     return res == NULL ? -1 : 0;
 }
 
+void
+wait_schedule(WaitObject *w)
+{
+    PyObject *more = w->more;
+
+    w->host = NULL;
+    w->more = NULL;
+    if (w->callback != NULL && call_soon(w, w->callback, w->context) < 0) {
+        PyErr_Clear();
+    }
+    Py_CLEAR(w->callback);
+    Py_CLEAR(w->context);
+    for (Py_ssize_t i = 0; more != NULL && i < PyList_GET_SIZE(more); i++) {
+        PyObject *pair = PyList_GET_ITEM(more, i);
+
+        if (call_soon(w, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))
+            < 0) {
+            PyErr_Clear();
+        }
+    }
+    Py_XDECREF(more);
+}
+
 static PyObject *
 Wait_add_done_callback(PyObject *self, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *kwnames)

@@ -81,6 +81,10 @@ void wait_finish(WaitObject *w);
  * SystemExit set if one of them raised it. */
 int wait_wake(WaitObject *w);
 
+/* Instead of the drain, when the host goes: the callbacks of |w|, which is
+ * finished, are left to call_soon of the asyncio loop. */
+void wait_schedule(WaitObject *w);
+
 /* For the types that build on WaitObject. */
 int wait_traverse(WaitObject *w, visitproc visit, void *arg);
 void wait_clear(WaitObject *w);
