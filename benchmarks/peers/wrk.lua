@@ -1,0 +1,14 @@
+-- Exact figures for the benchmark, without a cost per request: the function
+-- runs once, at the end.
+function done(summary, latency, requests)
+  local errors, peak = summary.errors, 0
+  local status = io.open("/proc/self/status")
+  if status then
+    peak = tonumber(status:read("*a"):match("VmHWM:%s*(%d+)")) or 0
+    status:close()
+  end
+  io.write(string.format(
+    'FIGURES {"requests":%d,"microseconds":%d,"bytes":%d,"failed":%d,"peak_kib":%d}\n',
+    summary.requests, summary.duration, summary.bytes,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout, peak))
+end

@@ -1,0 +1,1 @@
+"""The servers that the clients are measured against, each its own process."""
