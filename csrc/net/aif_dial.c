@@ -28,19 +28,18 @@ struct aif_dial {
     aif_loop *loop;
     const aif_dial_cbs *cbs; /* borrowed */
     void *user;
-    aif_list link;     /* in loop->dials */
-    aif_list attempts; /* those libuv has not answered */
-    aif_query *query;  /* while RESOLVING */
-    aif_addrs *addrs;  /* while CONNECTING */
+    aif_list link;      /* in loop->dials */
+    aif_list attempts;  /* those libuv has not answered */
+    aif_query *query;   /* while RESOLVING */
+    aif_addrs *addrs;   /* while CONNECTING */
     unsigned cursor[2]; /* next to look at: [0] the first one's family */
     unsigned turn;      /* whose turn it is, an index of |cursor| */
     unsigned started;   /* how many addresses have been */
     unsigned race_ms;
     uint16_t port;
     unsigned has_local : 1;
-    unsigned failing : 1; /* |err| is to be told when |timer| is due */
-    unsigned ended : 1;   /* told or cancelled; only the memory is left */
-    unsigned depth;       /* callbacks on the stack */
+    unsigned ended : 1; /* told or cancelled; only the memory is left */
+    unsigned depth;     /* callbacks on the stack */
     aif_deadline timer;
     aif_err err;
     struct sockaddr_storage local;
@@ -51,7 +50,7 @@ typedef struct attempt {
     uv_connect_t req;
     aif_dial *dial; /* NULL: nobody waits for it */
     aif_tcp *tcp;
-    aif_list link;  /* in dial->attempts */
+    aif_list link; /* in dial->attempts */
     char where[ADDRESS_TEXT];
 } attempt;
 
@@ -243,7 +242,8 @@ next_address(aif_dial *d)
         d->turn ^= 1u;
         while (i < list->count
                && (list->addr[i].ss_family != list->addr[0].ss_family)
-                      != (which == 1)) {
+                      != (which == 1))
+        {
             i++;
         }
         d->cursor[which] = i + (i < list->count);
@@ -304,7 +304,8 @@ on_timer(aif_deadline *timer)
 {
     aif_dial *d = AIF_LIST_ENTRY(timer, aif_dial, timer);
 
-    if (d->failing || !connect_more(d)) {
+    /* After fail_later() there is nothing to try. */
+    if (!connect_more(d)) {
         finish(d, NULL);
     }
 }
@@ -349,7 +350,6 @@ on_answer(void *user, aif_addrs *addrs, int code)
 static int
 fail_later(aif_dial *d)
 {
-    d->failing = 1;
     return aif_deadline_set(&d->loop->deadlines, &d->timer, uv_hrtime());
 }
 
@@ -426,8 +426,7 @@ keep_local(aif_dial *d, const aif_dial_options *options)
         return UV_EAFNOSUPPORT;
     }
     d->has_local = 1;
-    if (options->family != AF_UNSPEC
-        && options->family != local->sa_family) {
+    if (options->family != AF_UNSPEC && options->family != local->sa_family) {
         return UV_EINVAL;
     }
     return 0;
@@ -437,8 +436,8 @@ static aif_dial *
 dial_new(aif_loop *loop, const aif_dial_options *options,
          const aif_dial_cbs *cbs, void *user)
 {
-    const char *host = options->unix_path != NULL ? options->unix_path
-                                                  : options->host;
+    const char *host =
+        options->unix_path != NULL ? options->unix_path : options->host;
     aif_dial *d = aif_mem_zalloc(sizeof(*d));
 
     if (d == NULL) {
@@ -481,8 +480,8 @@ aif_dial_start(aif_loop *loop, const aif_dial_options *options,
     *out = d;
     rc = keep_local(d, options);
     if (rc == 0) {
-        rc = options->unix_path != NULL ? start_unix(d)
-                                        : start_tcp(d, options);
+        rc =
+            options->unix_path != NULL ? start_unix(d) : start_tcp(d, options);
     }
     if (rc < 0) {
         if (!d->ended) {

@@ -9,7 +9,8 @@
  *              |             |
  *              +-- cancel ---+-> gone, no callback
  *
- * Owner:    the dial frees itself when on_done returns or on aif_dial_cancel().
+ * Owner:    the dial frees itself when on_done returns or when it is
+ *           cancelled.
  */
 #ifndef AIF_DIAL_H
 #define AIF_DIAL_H

@@ -49,9 +49,9 @@ run_deadlines(aif_loop *loop)
 {
     aif_deadlines *ds = &loop->deadlines;
 
-    if (ds->armed != 0
-        && ds->armed <= (uv_now(&loop->uv) + 2) * NS_PER_MS
-        && ds->armed <= uv_hrtime()) {
+    if (ds->armed != 0 && ds->armed <= (uv_now(&loop->uv) + 2) * NS_PER_MS
+        && ds->armed <= uv_hrtime())
+    {
         aif_deadlines_run(ds);
     }
 }

@@ -27,8 +27,8 @@ typedef struct aif_loop {
     char *slab;         /* owned; AIF_SLAB_SIZE bytes, made at first use */
     aif_list stages;    /* every open tcp stage, for aif_loop_fini() */
     aif_list dials;     /* every dial in progress, likewise */
-    unsigned handles;   /* uv handles that have not seen their close callback */
-    unsigned lookups;   /* uv_getaddrinfo requests that have not called back */
+    unsigned handles;   /* uv handles whose close callback has not come */
+    unsigned lookups;   /* uv_getaddrinfo requests not called back */
     uint64_t lookups_started; /* a counter for tests and statistics */
     void *resolver;     /* the cache of aif_resolve, opaque here; owned */
     void (*resolver_free)(struct aif_loop *loop); /* set with it */

@@ -10,9 +10,7 @@
  */
 #include "net/aif_resolve.h"
 
-#include <net/if.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -40,9 +38,9 @@ typedef struct entry {
 struct lookup {
     uv_getaddrinfo_t req;
     aif_loop *loop;
-    entry *entry;     /* NULL: the answer is not kept */
-    aif_list link;    /* in resolver->lookups */
-    aif_list queries; /* who waits */
+    entry *entry;          /* NULL: the answer is not kept */
+    aif_list link;         /* in resolver->lookups */
+    aif_list queries;      /* who waits */
     unsigned keep : 1;     /* somebody who waited uses the cache */
     unsigned answered : 1; /* libuv has called back */
 };
@@ -60,141 +58,6 @@ typedef struct resolver {
     unsigned kept; /* entries on |aged| */
     entry *buckets[BUCKETS];
 } resolver;
-
-/* -- Addresses ---------------------------------------------------------- */
-
-void
-aif_addrs_unref(aif_addrs *a)
-{
-    if (a != NULL && --a->refs == 0) {
-        aif_mem_free(a);
-    }
-}
-
-static aif_addrs *
-addrs_ref(aif_addrs *a)
-{
-    a->refs++;
-    return a;
-}
-
-static aif_addrs *
-addrs_new(unsigned count)
-{
-    aif_addrs *a = aif_mem_zalloc(sizeof(*a) + count * sizeof(a->addr[0]));
-
-    if (a != NULL) {
-        a->refs = 1;
-        a->count = count;
-    }
-    return a;
-}
-
-static int
-is_inet(const struct addrinfo *ai)
-{
-    return (ai->ai_family == AF_INET
-            && ai->ai_addrlen == sizeof(struct sockaddr_in))
-           || (ai->ai_family == AF_INET6
-               && ai->ai_addrlen == sizeof(struct sockaddr_in6));
-}
-
-/* The list of what getaddrinfo found, or NULL and *|code|. */
-static aif_addrs *
-addrs_from(const struct addrinfo *found, int *code)
-{
-    unsigned count = 0;
-    aif_addrs *a;
-
-    for (const struct addrinfo *ai = found; ai != NULL; ai = ai->ai_next) {
-        count += is_inet(ai) && count < AIF_RESOLVE_ADDRS;
-    }
-    if (count == 0) {
-        *code = UV_EAI_NODATA;
-        return NULL;
-    }
-    a = addrs_new(count);
-    if (a == NULL) {
-        *code = AIF_ENOMEM;
-        return NULL;
-    }
-    count = 0;
-    for (const struct addrinfo *ai = found; count < a->count;
-         ai = ai->ai_next) {
-        if (is_inet(ai)) {
-            memcpy(&a->addr[count], ai->ai_addr, ai->ai_addrlen);
-            count++;
-        }
-    }
-    return a;
-}
-
-/* The interface of a zone id: a name, or a number (RFC 4007 11). 0: none. */
-static uint32_t
-zone_index(const char *zone)
-{
-    uint64_t number;
-    uint32_t index = if_nametoindex(zone);
-
-    if (index == 0
-        && aif_ascii_u64(zone, strlen(zone), UINT32_MAX, &number) == 0) {
-        index = (uint32_t)number;
-    }
-    return index;
-}
-
-static int
-parse_inet6(const char *host, struct sockaddr_in6 *out)
-{
-    char text[INET6_ADDRSTRLEN];
-    const char *zone = strchr(host, '%');
-    size_t len = zone != NULL ? (size_t)(zone - host) : strlen(host);
-
-    if (len >= sizeof(text)) {
-        return -1;
-    }
-    memcpy(text, host, len);
-    text[len] = '\0';
-    if (uv_inet_pton(AF_INET6, text, &out->sin6_addr) != 0) {
-        return -1;
-    }
-    out->sin6_family = AF_INET6;
-    if (zone != NULL) {
-        out->sin6_scope_id = zone_index(zone + 1);
-        return out->sin6_scope_id != 0 ? 0 : UV_EAI_NONAME;
-    }
-    return 0;
-}
-
-/* 1 and *|out| if |host| is an address literal, 0 if it is a name, or a
- * negative code. */
-static int
-literal(const char *host, int family, aif_addrs **out)
-{
-    struct sockaddr_storage addr;
-    int rc;
-
-    memset(&addr, 0, sizeof(addr));
-    if (uv_inet_pton(AF_INET, host, &((struct sockaddr_in *)&addr)->sin_addr)
-        == 0) {
-        addr.ss_family = AF_INET;
-    }
-    else {
-        rc = parse_inet6(host, (struct sockaddr_in6 *)&addr);
-        if (rc != 0) {
-            return rc == -1 ? 0 : rc;
-        }
-    }
-    if (family != AF_UNSPEC && family != addr.ss_family) {
-        return UV_EAI_ADDRFAMILY;
-    }
-    *out = addrs_new(1);
-    if (*out == NULL) {
-        return AIF_ENOMEM;
-    }
-    (*out)->addr[0] = addr;
-    return 1;
-}
 
 /* -- Entries ------------------------------------------------------------ */
 
@@ -219,7 +82,8 @@ entry_find(resolver *r, const char *host, size_t len, int family)
 
     while (e != NULL
            && (e->hash != hash || e->family != family || e->len != len
-               || memcmp(e->host, host, len) != 0)) {
+               || memcmp(e->host, host, len) != 0))
+    {
         e = e->next;
     }
     return e;
@@ -291,7 +155,7 @@ entry_store(resolver *r, entry *e, aif_addrs *addrs)
         entry_drop_answer(r, oldest);
         entry_free_if_bare(r, oldest);
     }
-    e->addrs = addrs_ref(addrs);
+    e->addrs = aif_addrs_ref(addrs);
     e->stored = uv_hrtime();
     aif_list_push_tail(&r->aged, &e->age);
     r->kept++;
@@ -312,7 +176,7 @@ answer_all(lookup *l, aif_addrs *addrs, int code)
 
         aif_list_unlink(node);
         aif_mem_free(q);
-        cb(user, addrs != NULL ? addrs_ref(addrs) : NULL, code);
+        cb(user, addrs != NULL ? aif_addrs_ref(addrs) : NULL, code);
     }
 }
 
@@ -328,7 +192,7 @@ on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
     l->answered = 1;
     aif_list_unlink(&l->link);
     if (status == 0) {
-        addrs = addrs_from(found, &status);
+        addrs = aif_addrs_from(found, &status);
     }
     uv_freeaddrinfo(found);
     /* The cache is whole again before anybody is told. */
@@ -539,7 +403,7 @@ aif_resolve(aif_loop *loop, const char *host, int family, unsigned ttl_ms,
     if (len == 0 || len >= sizeof(name)) {
         return UV_EAI_NONAME;
     }
-    rc = literal(host, family, addrs);
+    rc = aif_addrs_parse(host, family, addrs);
     if (rc != 0) {
         return rc;
     }
@@ -550,8 +414,9 @@ aif_resolve(aif_loop *loop, const char *host, int family, unsigned ttl_ms,
     aif_ascii_fold(name, host, len);
     e = entry_find(r, name, len, family);
     if (e != NULL && e->addrs != NULL && ttl_ms != 0
-        && uv_hrtime() - e->stored < (uint64_t)ttl_ms * NS_PER_MS) {
-        *addrs = addrs_ref(e->addrs);
+        && uv_hrtime() - e->stored < (uint64_t)ttl_ms * NS_PER_MS)
+    {
+        *addrs = aif_addrs_ref(e->addrs);
         if (cached != NULL) {
             *cached = 1;
         }

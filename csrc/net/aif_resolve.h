@@ -8,21 +8,12 @@
 #ifndef AIF_RESOLVE_H
 #define AIF_RESOLVE_H
 
+#include "net/aif_addrs.h"
 #include "net/aif_loop.h"
 
 #define AIF_RESOLVE_TTL_MS 10000u /* how long an answer is kept */
 #define AIF_RESOLVE_CACHE 1000u   /* names kept at most; the oldest goes */
-#define AIF_RESOLVE_ADDRS 64u     /* addresses kept of one answer */
 #define AIF_RESOLVE_NAME 1024u    /* bytes of a name that is looked up */
-
-/* A counted, immutable list of addresses in the order of getaddrinfo. */
-typedef struct aif_addrs {
-    unsigned refs;
-    unsigned count;
-    struct sockaddr_storage addr[]; /* ports are 0 */
-} aif_addrs;
-
-void aif_addrs_unref(aif_addrs *a);
 
 typedef struct aif_query aif_query;
 

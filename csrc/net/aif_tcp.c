@@ -1,7 +1,7 @@
 /* aif_tcp -- the bottom stage, over a libuv stream.
  *
- * Who may free what: an aif_tcp goes when its user has given it up (|closed|),
- * libuv has let go of the handle (|gone|) and no callback of it is on the stack
+ * When the memory goes: once the user has given the stage up (|closed|), libuv
+ * has let go of the handle (|gone|), and no callback of the stage is running
  * (|depth|).
  *
  * Writes: |writes| holds the user's requests in order. At most the head is
@@ -17,10 +17,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/un.h>
 
 #include "base/aif_mem.h"
 
@@ -187,8 +183,8 @@ send_one(aif_tcp *t, aif_write *w)
             return 1;
         }
     }
-    rc = uv_write(&t->write_req, &t->handle.stream, w->bufs, w->count,
-                  on_sent);
+    rc =
+        uv_write(&t->write_req, &t->handle.stream, w->bufs, w->count, on_sent);
     if (rc < 0) {
         return rc;
     }
@@ -229,7 +225,8 @@ flush(aif_tcp *t)
     aif_list *node;
 
     while (!t->writing && t->write_code == 0
-           && (node = aif_list_head(&t->writes)) != NULL) {
+           && (node = aif_list_head(&t->writes)) != NULL)
+    {
         aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
         int rc = send_one(t, w);
 
@@ -435,7 +432,8 @@ tcp_probe(aif_stage *s)
         return AIF_EDISCONNECTED;
     }
     if (recv(aif_tcp_fd(t), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0
-        && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        && (errno == EAGAIN || errno == EWOULDBLOCK))
+    {
         return 0;
     }
     return AIF_EDISCONNECTED;
@@ -572,8 +570,6 @@ aif_tcp_adopt(aif_loop *loop, int fd, int family, int *code)
     return t;
 }
 
-/* -- Addresses ---------------------------------------------------------- */
-
 int
 aif_tcp_fd(const aif_tcp *t)
 {
@@ -583,84 +579,4 @@ aif_tcp_fd(const aif_tcp *t)
         return -1;
     }
     return fd;
-}
-
-static int
-address_of(const aif_tcp *t, int (*ask)(int, struct sockaddr *, socklen_t *),
-           struct sockaddr_storage *out, int *len)
-{
-    socklen_t size = sizeof(*out);
-    int fd = aif_tcp_fd(t);
-
-    memset(out, 0, sizeof(*out));
-    *len = 0;
-    if (fd < 0) {
-        return UV_EBADF;
-    }
-    if (ask(fd, (struct sockaddr *)out, &size) < 0) {
-        return uv_translate_sys_error(errno);
-    }
-    *len = (int)size;
-    return 0;
-}
-
-static int
-ask_peer(int fd, struct sockaddr *addr, socklen_t *size)
-{
-    return getpeername(fd, addr, size);
-}
-
-static int
-ask_local(int fd, struct sockaddr *addr, socklen_t *size)
-{
-    return getsockname(fd, addr, size);
-}
-
-int
-aif_tcp_peer(const aif_tcp *t, struct sockaddr_storage *out, int *len)
-{
-    return address_of(t, ask_peer, out, len);
-}
-
-int
-aif_tcp_local(const aif_tcp *t, struct sockaddr_storage *out, int *len)
-{
-    return address_of(t, ask_local, out, len);
-}
-
-void
-aif_tcp_format_address(const struct sockaddr *addr, char *out, size_t size)
-{
-    char text[INET6_ADDRSTRLEN];
-
-    if (addr->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)addr;
-
-        (void)uv_inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        (void)snprintf(out, size, "%s:%u", text, ntohs(in->sin_port));
-    }
-    else if (addr->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)addr;
-
-        (void)uv_inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-        if (in6->sin6_scope_id != 0) {
-            (void)snprintf(out, size, "[%s%%%u]:%u", text,
-                           (unsigned)in6->sin6_scope_id,
-                           ntohs(in6->sin6_port));
-        }
-        else {
-            (void)snprintf(out, size, "[%s]:%u", text,
-                           ntohs(in6->sin6_port));
-        }
-    }
-    else if (addr->sa_family == AF_UNIX) {
-        const struct sockaddr_un *un = (const void *)addr;
-
-        /* The kernel's paths need not end in NUL. */
-        (void)snprintf(out, size, "unix:%.*s", (int)sizeof(un->sun_path),
-                       un->sun_path);
-    }
-    else {
-        (void)snprintf(out, size, "unknown");
-    }
 }

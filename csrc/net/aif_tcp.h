@@ -47,7 +47,7 @@ aif_tcp *aif_tcp_new(aif_loop *loop, int family, int *code);
  * the socket stays the caller's. */
 aif_tcp *aif_tcp_adopt(aif_loop *loop, int fd, int family, int *code);
 
-/* The descriptor, or -1. Borrowed: reading or closing it is not for callers. */
+/* The descriptor, or -1. Borrowed: callers neither read nor close it. */
 int aif_tcp_fd(const aif_tcp *t);
 
 /* The peer's and our own address, the rest of *|out| zeroed. 0 or a libuv
