@@ -345,11 +345,29 @@ choose_space(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     buf->len = len < INT_MAX ? len : INT_MAX;
 }
 
+/* libuv takes a hang-up behind a short read for the end of the stream and does
+ * not read again; that it was a reset is only known to the socket. */
+static int
+end_or_reset(const aif_tcp *t)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (getsockopt(aif_tcp_fd(t), SOL_SOCKET, SO_ERROR, &error, &len) < 0
+        || error == 0) {
+        return UV_EOF;
+    }
+    return uv_translate_sys_error(error);
+}
+
 static void
 read_ended(aif_tcp *t, int code)
 {
     t->reading = 0;
     (void)uv_read_stop(&t->handle.stream);
+    if (code == UV_EOF) {
+        code = end_or_reset(t);
+    }
     if (code != UV_EOF) {
         fail(t, code, uv_strerror(code));
         return;
