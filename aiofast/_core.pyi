@@ -118,6 +118,7 @@ class ResponseBase:
     method: str
     headers: Any  # multidict.CIMultiDictProxy[str], built when first read
     raw_headers: tuple[tuple[bytes, bytes], ...]
+    trailers: Any  # multidict.CIMultiDictProxy[str]; complete with the body
     url: Any  # yarl.URL, built when first read, with the fragment
     history: tuple[Any, ...]
     minor: int  # of the version 1.x

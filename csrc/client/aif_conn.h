@@ -1,11 +1,12 @@
 /* aif_conn -- one HTTP/1.1 connection: dial, TLS, and one exchange at a time.
+ * aif_conn.c has its beginning and end, aif_conn_exchange.c the exchange.
  *
  *   DIALING --> READY <--> BUSY --> DRAINING --> READY
  *      |          |          |          |
  *      +----------+----------+----------+--> CLOSED
  *
  * Only the pool moves READY and BUSY (aif_conn_begin, aif_pool_release); only
- * conn_close() enters CLOSED. In READY any byte and any end closes: no
+ * aif_conn_close() enters CLOSED. In READY any byte and any end closes: no
  * response can be handed to a request that was sent after it.
  *
  * Owner:    the pool; the memory goes after CLOSED when no callback is on the
@@ -74,5 +75,19 @@ int aif_conn_is_fresh(aif_conn *c, uint64_t now);
 
 /* Reading on or off, for back-pressure. */
 void aif_conn_read(aif_conn *c, int on);
+
+/* ---- between the two files of the connection ----------------------------- */
+
+/* Around everything that calls up. After an upcall |c| may be CLOSED, and
+ * c->fetch tells whether its fetch is still there. */
+void aif_conn_enter(aif_conn *c);
+void aif_conn_leave(aif_conn *c);
+
+/* Closes, and ends the fetch with |code| or sends it out once more. |err| (may
+ * be NULL) is copied first. */
+void aif_conn_fail(aif_conn *c, int code, const aif_err *err);
+
+extern const aif_stage_cbs aif_conn_stage_cbs;
+extern const aif_h1parse_cbs aif_conn_parse_cbs;
 
 #endif

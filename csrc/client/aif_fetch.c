@@ -1,7 +1,8 @@
 /* aif_fetch.c -- the states of one request, its limits of time, its body.
  *
  * The connection and the pool report what happens; every way out leads through
- * aif_fetch_end(), which is the only caller of on_done.
+ * aif_fetch_end(), which is the only caller of on_done. Whatever is done to a
+ * fetch after an upcall is done under a guard and looks at the state first.
  */
 #include "client/aif_fetch.h"
 
@@ -36,20 +37,40 @@ aif_fetch_new(const aif_fetch_cbs *cbs, void *user)
     return f;
 }
 
+static void
+let_go(aif_fetch *f)
+{
+    if (f->freed && f->refs == 0) {
+        aif_buf_fini(&f->head);
+        aif_mem_free(f);
+    }
+}
+
+void
+aif_fetch_ref(aif_fetch *f)
+{
+    f->refs++;
+}
+
+void
+aif_fetch_unref(aif_fetch *f)
+{
+    f->refs--;
+    let_go(f);
+}
+
 void
 aif_fetch_free(aif_fetch *f)
 {
+    static const aif_fetch_cbs silent = {0};
+
     if (f == NULL) {
         return;
     }
-    if (is_under_way(f)) {
-        static const aif_fetch_cbs silent = {0};
-
-        f->cbs = &silent;
-        aif_fetch_cancel(f);
-    }
-    aif_buf_fini(&f->head);
-    aif_mem_free(f);
+    f->cbs = &silent;
+    aif_fetch_cancel(f);
+    f->freed = 1;
+    let_go(f);
 }
 
 /* ---- limits -------------------------------------------------------------- */
@@ -69,8 +90,8 @@ earlier(uint64_t a, uint64_t b)
 static void
 arm(aif_fetch *f)
 {
-    uint64_t due = earlier(f->limits.total_due,
-                           earlier(f->acquire_due, f->phase_due));
+    uint64_t due = earlier(earlier(f->limits.total_due, f->acquire_due),
+                           earlier(f->wait_due, f->phase_due));
 
     if (due == 0) {
         return;
@@ -81,17 +102,24 @@ arm(aif_fetch *f)
     }
 }
 
-/* Adds the limit |ns| (0: none), counted from |now|, to the present phase. */
+/* When |ns| from |now| is; 0, for never, if |ns| is 0. */
+static uint64_t
+due_after(uint64_t ns, uint64_t now)
+{
+    if (ns == 0) {
+        return 0;
+    }
+    return ns < UINT64_MAX - now ? now + ns : UINT64_MAX;
+}
+
+/* Puts the limit |ns| (0: none) on the present phase, in place of the last
+ * one's. */
 static void
 limit_phase(aif_fetch *f, aif_limit limit, uint64_t ns, uint64_t now)
 {
-    if (ns == 0) {
-        return;
-    }
-    if (f->phase_due == 0 || now + ns < f->phase_due) {
-        f->phase_due = now + ns;
-        f->phase_limit = limit;
-    }
+    f->phase_due = due_after(ns, now);
+    f->phase_limit = limit;
+    arm(f);
 }
 
 static void
@@ -113,6 +141,9 @@ on_due(aif_deadline *d)
     }
     else if (f->phase_due != 0 && f->phase_due <= now) {
         fail_late(f, f->phase_limit);
+    }
+    else if (f->wait_due != 0 && f->wait_due <= now) {
+        fail_late(f, AIF_LIMIT_WAIT);
     }
     else if (f->acquire_due != 0 && f->acquire_due <= now) {
         fail_late(f, AIF_LIMIT_ACQUIRE);
@@ -145,26 +176,29 @@ aif_fetch_start(aif_fetch *f, aif_pool *pool, const aif_target *target,
     int rc;
     uint64_t now;
 
+    if (f->state != AIF_FETCH_NEW) {
+        return AIF_EINVAL;
+    }
     if (pool->closed) {
         return aif_err_set(&f->err, AIF_ECLOSED, "the pool is closed");
     }
+    aif_err_reset(&f->err);
     rc = aif_h1write_head(&f->head, head, &f->err);
     if (rc < 0) {
         return rc;
     }
     rc = aif_pool_origin(pool, target, &f->origin);
     if (rc < 0) {
+        aif_buf_reset(&f->head, AIF_MAX_REQUEST_HEAD);
         return aif_err_set(&f->err, rc, "out of memory");
     }
     now = uv_hrtime();
     aif_trace_begin(&f->trace, now);
     f->pool = pool;
     f->state = AIF_FETCH_QUEUED;
-    if (f->limits.acquire != 0) {
-        f->acquire_due = now + f->limits.acquire;
-    }
+    f->acquire_due = due_after(f->limits.acquire, now);
     arm(f);
-    aif_pool_acquire(pool, f, 0);
+    aif_pool_acquire(pool, f);
     return 0;
 }
 
@@ -175,9 +209,7 @@ aif_fetch_dialing(aif_fetch *f, aif_conn *conn)
 
     f->conn = conn;
     f->state = AIF_FETCH_DIALING;
-    f->phase_due = 0;
     limit_phase(f, AIF_LIMIT_DIAL, f->limits.dial, now);
-    arm(f);
     aif_fetch_enter(f, AIF_PHASE_DNS, now);
 }
 
@@ -186,9 +218,7 @@ aif_fetch_securing(aif_fetch *f)
 {
     uint64_t now = uv_hrtime();
 
-    f->phase_due = 0;
     limit_phase(f, AIF_LIMIT_TLS, f->limits.tls, now);
-    arm(f);
     aif_fetch_enter(f, AIF_PHASE_TLS, now);
 }
 
@@ -200,10 +230,10 @@ aif_fetch_ready(aif_fetch *f, aif_conn *conn)
     f->conn = conn;
     f->reused = conn->served > 0;
     f->state = AIF_FETCH_SENDING;
+    /* The limit between reads does not run yet: a long request may take its
+     * time, and nothing is expected while it leaves. */
     f->acquire_due = 0;
     f->phase_due = 0;
-    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
-    arm(f);
     memcpy(f->peer, conn->peer, sizeof(f->peer));
     aif_fetch_enter(f, AIF_PHASE_SEND, now);
 }
@@ -218,28 +248,33 @@ aif_fetch_sent(aif_fetch *f)
     }
     now = uv_hrtime();
     f->state = AIF_FETCH_HEAD;
-    f->phase_due = 0;
+    f->wait_due = due_after(f->limits.wait, now);
     limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
-    limit_phase(f, AIF_LIMIT_WAIT, f->limits.wait, now);
-    arm(f);
     aif_fetch_enter(f, AIF_PHASE_WAIT, now);
 }
 
 void
 aif_fetch_again(aif_fetch *f)
 {
+    uint64_t now = uv_hrtime();
+
     f->retried = 1;
-    f->phase_due = 0;
     f->state = AIF_FETCH_QUEUED;
-    aif_fetch_enter(f, AIF_PHASE_QUEUED, uv_hrtime());
+    f->phase_due = 0;
+    f->wait_due = 0;
+    f->acquire_due = due_after(f->limits.acquire, now);
+    arm(f);
+    aif_fetch_enter(f, AIF_PHASE_QUEUED, now);
 }
 
 void
 aif_fetch_read(aif_fetch *f)
 {
-    /* Only the limit between reads moves; a wait for the head stands. */
-    if (f->limits.read != 0 && f->phase_limit == AIF_LIMIT_READ) {
-        f->phase_due = uv_hrtime() + f->limits.read;
+    /* Only the limit between reads moves; the wait for the head stands, or a
+     * byte now and then would hold it up forever. The deadline is left to
+     * fire too early. */
+    if (f->phase_due != 0) {
+        f->phase_due = due_after(f->limits.read, uv_hrtime());
     }
 }
 
@@ -276,66 +311,131 @@ make_decoder(aif_fetch *f, aif_header *h)
     return rc;
 }
 
-int
-aif_fetch_on_head(aif_fetch *f, aif_h1parse *p)
+/* 1 if the upcalls leave the fetch where the body can come. */
+static int
+enter_body(aif_fetch *f, uint64_t now)
 {
-    int64_t length = aif_h1parse_length(p);
-    uint64_t now = uv_hrtime();
-    int rc = 0;
-
-    f->status = aif_h1parse_status(p);
-    f->phase_due = 0;
-    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
-    arm(f);
     if (f->state == AIF_FETCH_SENDING) {
         aif_fetch_enter(f, AIF_PHASE_WAIT, now);
     }
+    if (!is_under_way(f)) {
+        return 0;
+    }
     f->state = AIF_FETCH_BODY;
     aif_fetch_enter(f, AIF_PHASE_RECEIVE, now);
-    rc = f->cbs->on_head(f->user, f, p);
-    if (rc != 0 || f->state != AIF_FETCH_BODY) {
-        return rc;
+    return f->state == AIF_FETCH_BODY;
+}
+
+static int
+take_head(aif_fetch *f, aif_h1parse *p)
+{
+    int64_t length = aif_h1parse_length(p);
+    uint64_t now = uv_hrtime();
+    int rc, coded = 0;
+
+    f->status = aif_h1parse_status(p);
+    f->wait_due = 0;
+    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
+    if (!enter_body(f, now)) {
+        return 0;
     }
+    /* Before on_head, which may take the fields away; but a response whose
+     * body nobody wants is not refused for how that body is coded. */
     if (f->decode_body && length != 0) {
-        rc = make_decoder(f, aif_h1parse_header(p));
+        coded = make_decoder(f, aif_h1parse_header(p));
     }
-    if (rc == 0 && f->decode == NULL && length > 0
-        && (uint64_t)length > f->max_body) {
+    rc = f->cbs->on_head(f->user, f, p);
+    if (rc == AIF_FETCH_DISCARD) {
+        aif_fetch_discard(f);
+        return 0;
+    }
+    if (rc != 0 || f->state != AIF_FETCH_BODY || coded < 0) {
+        return rc != 0 ? rc : coded;
+    }
+    if (f->decode == NULL && length > 0 && (uint64_t)length > f->max_body) {
         rc = aif_err_set(&f->err, AIF_ETOOBIG,
                          "the body announces more than the limit");
     }
     return rc;
 }
 
+int
+aif_fetch_on_head(aif_fetch *f, aif_h1parse *p)
+{
+    int rc;
+
+    aif_fetch_ref(f);
+    rc = take_head(f, p);
+    aif_fetch_unref(f);
+    return rc;
+}
+
+/* Frees the decoder of a fetch that has ended, unless it is on the stack. */
+static void
+drop_decoder(aif_fetch *f)
+{
+    if (!is_under_way(f) && !f->decoding) {
+        aif_decode_free(f->decode);
+        f->decode = NULL;
+    }
+}
+
 static int
 on_plain(void *user, const char *data, size_t len)
 {
     aif_fetch *f = user;
+    int rc;
 
-    if (f->state != AIF_FETCH_BODY) {
-        return AIF_ECANCELLED; /* An upcall has ended it. */
-    }
     if (len > f->max_body - f->received) {
         return aif_err_set(&f->err, AIF_ETOOBIG,
                            "the body is larger than the limit");
     }
     f->received += len;
-    return f->cbs->on_body(f->user, f, data, len);
+    rc = f->cbs->on_body(f->user, f, data, len);
+    if (rc == 0 && f->state != AIF_FETCH_BODY) {
+        rc = AIF_ECANCELLED; /* The upcall has ended it: no more of it. */
+    }
+    return rc;
 }
 
 int
 aif_fetch_on_body(aif_fetch *f, const char *data, size_t len)
 {
+    int rc;
+
+    aif_fetch_ref(f);
+    f->has_body = 1;
     if (f->decode == NULL) {
-        return on_plain(f, data, len);
+        rc = on_plain(f, data, len);
     }
-    return aif_decode_feed(f->decode, data, len, on_plain, f, &f->err);
+    else {
+        f->decoding = 1;
+        rc = aif_decode_feed(f->decode, data, len, on_plain, f, &f->err);
+        f->decoding = 0;
+        drop_decoder(f);
+    }
+    aif_fetch_unref(f);
+    return rc;
 }
 
 int
-aif_fetch_on_message(aif_fetch *f)
+aif_fetch_on_message(aif_fetch *f, aif_h1parse *p)
 {
-    return f->decode == NULL ? 0 : aif_decode_end(f->decode, &f->err);
+    int rc = f->decode == NULL ? 0 : aif_decode_end(f->decode, &f->err);
+    aif_header *trailer = aif_h1parse_trailer(p);
+
+    /* No byte at all is a whole coded body only where the framing says so. */
+    if (rc == 0 && f->decode != NULL && !f->has_body
+        && aif_h1parse_length(p) < 0 && !aif_h1parse_is_chunked(p)) {
+        rc = aif_err_set(&f->err, AIF_ETRUNCATED,
+                         "the connection ended before the coded body");
+    }
+    if (rc == 0 && trailer->count > 0 && f->cbs->on_trailer != NULL) {
+        aif_fetch_ref(f);
+        rc = f->cbs->on_trailer(f->user, f, trailer);
+        aif_fetch_unref(f);
+    }
+    return rc;
 }
 
 char *
@@ -358,6 +458,7 @@ aif_fetch_end(aif_fetch *f, int code)
     if (!is_under_way(f)) {
         return;
     }
+    aif_fetch_ref(f);
     f->conn = NULL;
     aif_deadline_clear(&f->pool->loop->deadlines, &f->deadline);
     if (!aif_list_empty(&f->waiting)) {
@@ -372,8 +473,7 @@ aif_fetch_end(aif_fetch *f, int code)
     if (c != NULL) {
         aif_conn_abandon(c, code == 0);
     }
-    aif_decode_free(f->decode);
-    f->decode = NULL;
+    drop_decoder(f);
     aif_pool_leave_origin(f->origin);
     f->origin = NULL;
     if (code == 0) {
@@ -382,6 +482,7 @@ aif_fetch_end(aif_fetch *f, int code)
     if (f->cbs->on_done != NULL) {
         f->cbs->on_done(f->user, f, code);
     }
+    aif_fetch_unref(f);
 }
 
 void
@@ -401,8 +502,9 @@ aif_fetch_discard(aif_fetch *f)
 void
 aif_fetch_pause(aif_fetch *f)
 {
-    if (f->conn != NULL && !f->paused) {
+    if (f->state == AIF_FETCH_BODY && f->conn != NULL && !f->paused) {
         f->paused = 1;
+        f->phase_due = 0; /* The peer is not late while nobody reads. */
         aif_conn_read(f->conn, 0);
     }
 }
@@ -412,7 +514,7 @@ aif_fetch_resume(aif_fetch *f)
 {
     if (f->conn != NULL && f->paused) {
         f->paused = 0;
-        aif_fetch_read(f);
+        limit_phase(f, AIF_LIMIT_READ, f->limits.read, uv_hrtime());
         aif_conn_read(f->conn, 1);
     }
 }

@@ -11,9 +11,10 @@
  * Owner:    whoever called aif_fetch_new(). Everything that the owner sets in
  *           the struct stays valid until on_done.
  * Thread:   the loop's.
- * Re-entry: upcalls come from inside aif_loop_run(), aif_fetch_start() or
- *           aif_fetch_cancel(). on_done may free the fetch; the other upcalls
- *           may pause it, and may cancel it, but not free it.
+ * Re-entry: upcalls come from inside aif_loop_run(), aif_fetch_start() and
+ *           whatever ends a fetch or frees a connection for another one. Any
+ *           of them may pause, discard, cancel or free this or another fetch;
+ *           the memory goes when the last guard is left.
  */
 #ifndef AIF_FETCH_H
 #define AIF_FETCH_H
@@ -52,7 +53,7 @@ typedef enum aif_limit {
     AIF_LIMIT_DIAL,    /* DNS and connect */
     AIF_LIMIT_TLS,     /* the handshake */
     AIF_LIMIT_WAIT,    /* request sent to head of the response */
-    AIF_LIMIT_READ     /* between two reads */
+    AIF_LIMIT_READ     /* between two reads, once the request is sent */
 } aif_limit;
 
 /* Nanoseconds; 0 is no limit. |total_due| is a point on uv_hrtime()'s clock,
@@ -71,9 +72,8 @@ typedef struct aif_fetch_limits {
 
 typedef struct aif_fetch_cbs {
     /* The head is whole: read |p|, and take its header if you like. 0 to
-     * receive the body; AIF_FETCH_DISCARD to end here (on_done with 0
-     * follows), which lets a short body pass and closes for a long one; a
-     * negative code to fail. */
+     * receive the body; AIF_FETCH_DISCARD to end here as aif_fetch_discard()
+     * does; a negative code to fail. */
     int (*on_head)(void *user, aif_fetch *f, aif_h1parse *p);
     /* Where |*len| bytes that are known to follow could go directly; NULL or
      * a shorter *|len| are fine. on_body then gets the same pointer. Only
@@ -82,6 +82,9 @@ typedef struct aif_fetch_cbs {
     char *(*on_space)(void *user, aif_fetch *f, size_t *len);
     /* Decoded body bytes. 0, or a negative code to fail. */
     int (*on_body)(void *user, aif_fetch *f, const char *data, size_t len);
+    /* The body is over and had trailer fields, which may be taken. 0, or a
+     * negative code to fail. May be NULL. */
+    int (*on_trailer)(void *user, aif_fetch *f, aif_header *trailer);
     /* A phase has ended. May be NULL. */
     void (*on_phase)(void *user, aif_fetch *f, aif_phase ended);
     /* The end: |code| 0 or negative; f->err, f->limit, f->trace tell more. */
@@ -99,6 +102,7 @@ struct aif_fetch {
     unsigned head_request : 1; /* the method is HEAD */
     unsigned idempotent : 1;   /* may be sent twice (RFC 9110 9.2.2) */
     unsigned decode_body : 1;  /* undo Content-Encoding */
+    unsigned close_after : 1;  /* the request says "Connection: close" */
 
     /* To be read by the owner. */
     aif_trace trace;
@@ -119,18 +123,24 @@ struct aif_fetch {
     aif_list waiting; /* in the pool's or the origin's queue */
     uint64_t seq;     /* the order of arrival in the pool */
     aif_deadline deadline;
-    uint64_t acquire_due, phase_due; /* 0: none */
+    uint64_t acquire_due; /* of AIF_LIMIT_ACQUIRE; 0: none, as the next two */
+    uint64_t wait_due;    /* of AIF_LIMIT_WAIT */
+    uint64_t phase_due;   /* of |phase_limit| */
     aif_limit phase_limit;
     aif_decode *decode;
+    unsigned refs;         /* guards: the memory stays while there are any */
     unsigned paused : 1;
-    unsigned in_upcall : 1;
+    unsigned has_body : 1; /* a byte of the body came */
+    unsigned decoding : 1; /* |decode| is on the stack */
+    unsigned freed : 1;    /* the memory goes with the last guard */
 };
 
 /* A fetch with no limits, no ceiling and nothing set. NULL when out of
  * memory. */
 aif_fetch *aif_fetch_new(const aif_fetch_cbs *cbs, void *user);
 
-/* Frees |f| (NULL is allowed); one that is under way is cancelled first. */
+/* Frees |f| (NULL is allowed); one that is under way is cancelled first. No
+ * upcall comes from here on. */
 void aif_fetch_free(aif_fetch *f);
 
 /* Where a request goes; all borrowed until the call returns. */
@@ -143,10 +153,11 @@ typedef struct aif_target {
     aif_slice server_name;  /* overrides |host| for TLS; ptr NULL: not */
 } aif_target;
 
-/* Starts: the head is checked and written to f->head, then a connection is
- * acquired from |pool|. 0: on_done will be called, perhaps before this
- * returns. A negative code with f->err set: nothing was started and on_done
- * is not called. */
+/* Starts |f|, once in its life: the head is checked and written to f->head,
+ * then a connection is acquired from |pool|. 0: on_done will be called,
+ * perhaps before this returns. A negative code with f->err set: nothing was
+ * started, on_done is not called, and another start may be tried; for a fetch
+ * that was started before, AIF_EINVAL, with |f| untouched. */
 int aif_fetch_start(aif_fetch *f, struct aif_pool *pool,
                     const aif_target *target, const aif_h1head *head);
 
@@ -158,11 +169,18 @@ void aif_fetch_cancel(aif_fetch *f);
  * read and thrown away by the connection itself, a long one closes it. */
 void aif_fetch_discard(aif_fetch *f);
 
-/* Stops and restarts reading the body from the socket. */
+/* Stops and restarts reading the body from the socket, and with it the limit
+ * between two reads. What was read already still comes. Harmless outside of
+ * BODY. */
 void aif_fetch_pause(aif_fetch *f);
 void aif_fetch_resume(aif_fetch *f);
 
-/* What the connection and the pool tell; not for owners. */
+/* Guards around upcalls; not for owners. */
+void aif_fetch_ref(aif_fetch *f);
+void aif_fetch_unref(aif_fetch *f);
+
+/* What the connection and the pool tell; not for owners. After each of them
+ * the fetch may have ended, and be gone unless guarded. */
 void aif_fetch_enter(aif_fetch *f, aif_phase phase, uint64_t now);
 void aif_fetch_dialing(aif_fetch *f, struct aif_conn *conn);
 void aif_fetch_securing(aif_fetch *f);
@@ -172,7 +190,7 @@ void aif_fetch_again(aif_fetch *f);
 void aif_fetch_read(aif_fetch *f);
 int aif_fetch_on_head(aif_fetch *f, aif_h1parse *p);
 int aif_fetch_on_body(aif_fetch *f, const char *data, size_t len);
-int aif_fetch_on_message(aif_fetch *f);
+int aif_fetch_on_message(aif_fetch *f, aif_h1parse *p);
 char *aif_fetch_space(aif_fetch *f, size_t *len);
 void aif_fetch_end(aif_fetch *f, int code);
 

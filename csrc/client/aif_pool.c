@@ -15,6 +15,9 @@
 /* Origins without connections are remembered for their TLS session. */
 #define MAX_UNUSED 256u
 
+/* How far apart two walks over the idle connections are, at least. */
+#define SWEEP_GAP_NS (100u * 1000u * 1000u)
+
 static void on_sweep(aif_deadline *d);
 static void pool_pump(aif_pool *p);
 
@@ -250,19 +253,31 @@ enqueue(aif_list *queue, aif_fetch *f)
     aif_list_insert_before(at, &f->waiting);
 }
 
+/* A connection of |o| became free or went: its oldest waiter, if it had
+ * stepped aside for its origin's limit, takes its place in the queue again. */
 static void
-pool_enqueue(aif_pool *p, aif_fetch *f)
+recall_waiter(aif_pool *p, aif_origin *o)
 {
-    p->waiting++;
-    enqueue(origin_is_full(p, f->origin) ? &f->origin->waiters : &p->waiters,
-            f);
+    aif_list *node = aif_list_head(&o->waiters);
+
+    if (node != NULL) {
+        aif_list_unlink(node);
+        enqueue(&p->waiters, AIF_LIST_ENTRY(node, aif_fetch, waiting));
+    }
 }
 
 void
 aif_pool_withdraw(aif_pool *p, aif_fetch *f)
 {
+    aif_origin *o = f->origin;
+
     aif_list_unlink(&f->waiting);
     p->waiting--;
+    /* It may have been recalled for a connection that nobody else of its
+     * origin would then hear of. */
+    if (p->closed || !origin_is_full(p, o) || !aif_list_empty(&o->idle)) {
+        recall_waiter(p, o);
+    }
 }
 
 /* The latest used connection of |o| that may still be used; others go. */
@@ -283,6 +298,19 @@ take_idle(aif_origin *o)
         aif_conn_close(c);
     }
     return NULL;
+}
+
+/* The same within the limit of |o|. Its idle connections are in the way only
+ * of a fetch that may not take one. */
+static int
+make_origin_room(aif_pool *p, aif_origin *o)
+{
+    aif_list *oldest = aif_list_tail(&o->idle);
+
+    if (origin_is_full(p, o) && oldest != NULL) {
+        aif_conn_close(AIF_LIST_ENTRY(oldest, aif_conn, idle));
+    }
+    return !origin_is_full(p, o);
 }
 
 /* Room for one more connection, made by closing an idle one if need be. */
@@ -306,89 +334,74 @@ static void
 open_for(aif_pool *p, aif_fetch *f)
 {
     aif_err err = {0};
-    int rc = aif_conn_open(p, f->origin, f, &err);
+    int rc;
 
+    aif_fetch_ref(f);
+    rc = aif_conn_open(p, f->origin, f, &err);
     if (rc < 0) {
         f->err = err;
         aif_fetch_end(f, rc);
     }
+    aif_fetch_unref(f);
 }
 
-void
-aif_pool_acquire(aif_pool *p, aif_fetch *f, int fresh)
-{
-    aif_conn *c = NULL;
-
-    if (p->closed) {
-        aif_err_set(&f->err, AIF_ECLOSED, "the pool is closed");
-        aif_fetch_end(f, AIF_ECLOSED);
-        return;
-    }
-    if (!fresh) {
-        f->seq = ++p->seq;
-        c = take_idle(f->origin);
-    }
-    if (c != NULL) {
-        aif_conn_begin(c, f);
-        return;
-    }
-    /* An earlier waiter goes first, also where this one would find room. */
-    if (origin_is_full(p, f->origin) || !aif_list_empty(&p->waiters)
-        || !make_room(p)) {
-        pool_enqueue(p, f);
-        pool_pump(p);
-        return;
-    }
-    open_for(p, f);
-}
-
-/* Serves waiters, oldest first, while there is room. */
+/* Serves waiters, oldest first, while there is room. Whatever makes room from
+ * inside leaves the rest to the loop here: no upcall comes between the look
+ * for a connection and its use. */
 static void
 pool_pump(aif_pool *p)
 {
     aif_list *node;
 
-    if (p->pumping || p->closed) {
+    if (p->pumping) {
         return;
     }
     p->pumping = 1;
-    while ((node = aif_list_head(&p->waiters)) != NULL) {
+    while (!p->closed && (node = aif_list_head(&p->waiters)) != NULL) {
         aif_fetch *f = AIF_LIST_ENTRY(node, aif_fetch, waiting);
         aif_origin *o = f->origin;
         aif_conn *c = f->retried ? NULL : take_idle(o);
 
+        if (c == NULL && !make_origin_room(p, o)) {
+            aif_list_unlink(node);
+            enqueue(&o->waiters, f);
+            continue;
+        }
+        if (c == NULL && !make_room(p)) {
+            break;
+        }
+        aif_list_unlink(node);
+        p->waiting--;
         if (c != NULL) {
-            aif_pool_withdraw(p, f);
             aif_conn_begin(c, f);
         }
-        else if (origin_is_full(p, o)) {
-            aif_list_unlink(&f->waiting);
-            enqueue(&o->waiters, f);
-        }
-        else if (make_room(p)) {
-            aif_pool_withdraw(p, f);
-            open_for(p, f);
-        }
         else {
-            break;
+            open_for(p, f);
         }
     }
     p->pumping = 0;
 }
 
-/* A connection of |o| became free or went: its oldest waiter, if it had
- * stepped aside for its origin's limit, takes its place in the queue again. */
-static void
-recall_waiter(aif_pool *p, aif_origin *o)
+void
+aif_pool_queue(aif_pool *p, aif_fetch *f)
 {
-    aif_list *node = aif_list_head(&o->waiters);
-
-    if (node != NULL) {
-        aif_fetch *f = AIF_LIST_ENTRY(node, aif_fetch, waiting);
-
-        aif_list_unlink(&f->waiting);
-        enqueue(&p->waiters, f);
+    if (p->closed) {
+        aif_err_set(&f->err, AIF_ECLOSED, "the pool was closed");
+        aif_fetch_end(f, AIF_ECLOSED);
+        return;
     }
+    if (f->seq == 0) {
+        f->seq = ++p->seq;
+    }
+    p->waiting++;
+    enqueue(&p->waiters, f);
+}
+
+void
+aif_pool_acquire(aif_pool *p, aif_fetch *f)
+{
+    aif_pool_queue(p, f);
+    pool_pump(p);
 }
 
 void
@@ -398,12 +411,12 @@ aif_pool_release(aif_pool *p, aif_conn *c)
     uint64_t keep = p->settings.keepalive;
     uint64_t now;
 
-    if (p->closed || p->settings.force_close) {
-        aif_conn_close(c);
-        return;
-    }
     if (c->keep_ns != 0 && c->keep_ns < keep) {
         keep = c->keep_ns;
+    }
+    if (p->closed || p->settings.force_close || keep == 0) {
+        aif_conn_close(c);
+        return;
     }
     now = uv_hrtime();
     c->state = AIF_CONN_READY;
@@ -456,6 +469,9 @@ on_sweep(aif_deadline *d)
         }
     }
     if (next != 0) {
+        /* None is used after its time; that it stays open a little longer
+         * makes one walk do for all that end at about the same time. */
+        next = next < now + SWEEP_GAP_NS ? now + SWEEP_GAP_NS : next;
         (void)aif_deadline_set(&p->loop->deadlines, &p->sweep, next);
     }
     p->pumping = 0;
@@ -527,6 +543,9 @@ aif_pool_close(aif_pool *p)
         aif_conn *c = AIF_LIST_ENTRY(node, aif_conn, link);
         aif_fetch *f = c->fetch;
 
+        if (f != NULL) {
+            aif_fetch_ref(f);
+        }
         /* Waiters that had stepped aside come back to the queue when the
          * connections of their origin go. */
         c->fetch = NULL;
@@ -537,6 +556,7 @@ aif_pool_close(aif_pool *p)
         if (f != NULL) {
             aif_err_set(&f->err, AIF_ECLOSED, "the pool was closed");
             aif_fetch_end(f, AIF_ECLOSED);
+            aif_fetch_unref(f);
         }
         end_waiters(&p->waiters);
     }

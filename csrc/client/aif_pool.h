@@ -7,6 +7,11 @@
  * steps aside without blocking others. All steps of a request are O(1), or
  * O(log n) for its deadline.
  *
+ * A fetch in an origin's own queue is never forgotten: either the origin is at
+ * its limit, and the next connection that is released or closed recalls the
+ * first of them, or a recalled one stands in the pool's queue, and recalls the
+ * next if it leaves without having used its turn.
+ *
  * Owner:    whoever called aif_pool_new().
  * Thread:   the loop's.
  */
@@ -46,7 +51,7 @@ typedef struct aif_pool_hooks {
      * calls on_open. NULL with |err| set. */
     aif_stage *(*tls_new)(void *user, aif_stage *below, aif_origin *o,
                           aif_err *err);
-    /* An exchange over a TLS stage went well: its session may be kept. */
+    /* The first exchange over a TLS stage went well: its session may be kept. */
     void (*tls_used)(void *user, aif_stage *tls, aif_origin *o);
     /* |o|->tls begins and ceases to be used. */
     void (*origin_open)(void *user, aif_origin *o);
@@ -56,7 +61,7 @@ typedef struct aif_pool_hooks {
 typedef struct aif_pool_settings {
     unsigned limit;          /* open connections; 0: no limit */
     unsigned limit_per_host; /* by origin; 0: no limit */
-    uint64_t keepalive;      /* ns that a connection may idle */
+    uint64_t keepalive;      /* ns that a connection may idle; 0: none is kept */
     unsigned force_close : 1;
     unsigned dns_ttl_ms;
     int family;
@@ -104,11 +109,14 @@ void aif_pool_close_idle(aif_pool *p);
 int aif_pool_origin(aif_pool *p, const aif_target *target, aif_origin **out);
 void aif_pool_leave_origin(aif_origin *o);
 
-/* Gives |f|, whose origin is set, a connection now or queues it.
- * |fresh| refuses kept connections (the retry of a stale one). */
-void aif_pool_acquire(aif_pool *p, aif_fetch *f, int fresh);
+/* Gives |f|, whose origin is set, a connection now or lets it wait. A retried
+ * fetch keeps its place in the order and gets no kept connection. */
+void aif_pool_acquire(aif_pool *p, aif_fetch *f);
 
-/* Takes |f| out of the queue it waits in. */
+/* The same, but serves nobody yet: the caller is about to make room. */
+void aif_pool_queue(aif_pool *p, aif_fetch *f);
+
+/* Takes |f|, which has ended, out of the queue it waits in. */
 void aif_pool_withdraw(aif_pool *p, aif_fetch *f);
 
 /* What a connection tells its pool; not for others. */

@@ -118,6 +118,16 @@ fetch_on_body(void *user, aif_fetch *f, const char *data, size_t len)
     return response_add(self->response, data, len);
 }
 
+static int
+fetch_on_trailer(void *user, aif_fetch *f, aif_header *trailer)
+{
+    FetchObject *self = user;
+
+    (void)f;
+    aif_header_take(&self->response->trailer, trailer);
+    return 0;
+}
+
 static void
 fetch_on_phase(void *user, aif_fetch *f, aif_phase ended)
 {
@@ -149,6 +159,7 @@ static const aif_fetch_cbs fetch_cbs = {
     .on_head = fetch_on_head,
     .on_space = fetch_on_space,
     .on_body = fetch_on_body,
+    .on_trailer = fetch_on_trailer,
     .on_phase = fetch_on_phase,
     .on_done = fetch_on_done,
 };
@@ -335,7 +346,8 @@ method_is(aif_slice m, const char *text)
 }
 
 static void
-describe(FetchObject *self, aif_fetch *f, aif_slice method)
+describe(FetchObject *self, aif_fetch *f, aif_slice method,
+         const aif_header *fields)
 {
     OptionsObject *o = self->options;
 
@@ -348,6 +360,8 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method)
                     || method_is(method, "PUT") || method_is(method, "DELETE")
                     || method_is(method, "OPTIONS")
                     || method_is(method, "TRACE");
+    f->close_after
+        = !!aif_header_has_token(fields, "connection", "close");
     f->body = self->view.buf;
     f->body_len = (size_t)self->view.len;
 }
@@ -403,7 +417,7 @@ start_hop_at(FetchObject *self, const aif_url *u, const aif_header *fields,
     if (f == NULL) {
         return aif_err_set(err, AIF_ENOMEM, "out of memory");
     }
-    describe(self, f, method);
+    describe(self, f, method, fields);
     aif_fetch_free(self->fetch);
     self->fetch = f;
     self->ended = 0;

@@ -136,6 +136,7 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
     r->st = st;
     r->options = (OptionsObject *)Py_NewRef(options);
     aif_header_take(&r->header, aif_h1parse_header(p));
+    aif_header_init(&r->trailer, AIF_MAX_TRAILER, AIF_MAX_FIELDS);
     aif_buf_init(&r->request_head, AIF_MAX_REQUEST_HEAD);
     r->status = aif_h1parse_status(p);
     r->minor = aif_h1parse_minor(p);
@@ -318,6 +319,16 @@ stream_on_body(void *user, aif_fetch *f, const char *data, size_t len)
     return 0;
 }
 
+static int
+stream_on_trailer(void *user, aif_fetch *f, aif_header *trailer)
+{
+    ResponseObject *r = user;
+
+    (void)f;
+    aif_header_take(&r->trailer, trailer);
+    return 0;
+}
+
 static char *
 stream_on_space(void *user, aif_fetch *f, size_t *len)
 {
@@ -349,6 +360,7 @@ stream_on_done(void *user, aif_fetch *f, int code)
 static const aif_fetch_cbs stream_cbs = {
     .on_space = stream_on_space,
     .on_body = stream_on_body,
+    .on_trailer = stream_on_trailer,
     .on_done = stream_on_done,
 };
 
@@ -488,6 +500,14 @@ Response_get_headers(PyObject *self, void *Py_UNUSED(closure))
     return r->headers != NULL
                ? Py_NewRef(r->headers)
                : cached(&r->headers, headers_proxy(r->st, &r->header));
+}
+
+static PyObject *
+Response_get_trailers(PyObject *self, void *Py_UNUSED(closure))
+{
+    ResponseObject *r = (ResponseObject *)self;
+
+    return headers_proxy(r->st, &r->trailer);
 }
 
 static PyObject *
@@ -688,6 +708,7 @@ Response_dealloc(PyObject *self)
     Py_CLEAR(r->pool);
     Py_CLEAR(r->options);
     aif_header_fini(&r->header);
+    aif_header_fini(&r->trailer);
     aif_buf_fini(&r->request_head);
     type->tp_free(self);
     Py_DECREF(type);
@@ -724,6 +745,7 @@ static PyMemberDef Response_members[] = {
 
 static PyGetSetDef Response_getset[] = {
     {"headers", Response_get_headers, NULL, NULL, NULL},
+    {"trailers", Response_get_trailers, NULL, NULL, NULL},
     {"raw_headers", Response_get_raw_headers, NULL, NULL, NULL},
     {"request_headers", Response_get_request_headers, NULL, NULL, NULL},
     {"url", Response_get_url, NULL, NULL, NULL},

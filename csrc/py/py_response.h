@@ -22,6 +22,7 @@ typedef struct ResponseObject {
     PyObject *url, *headers, *raw_headers, *request_headers;
     PyObject *weakrefs;
     aif_header header;
+    aif_header trailer;
     aif_buf request_head;
     aif_trace trace;
     int status;

@@ -1,0 +1,362 @@
+/* aif_conn_exchange.c -- one request and its response on an open connection.
+ *
+ * Rule: a connection is kept only in the state "message whole, nothing behind
+ *       it, request fully written", and looked at again before use.
+ */
+#include "client/aif_conn.h"
+
+#include "base/aif_ascii.h"
+
+#define NS_PER_S 1000000000ull
+
+/* Direct reads into the body's own memory pay from here on. */
+#define DIRECT_MIN (16u * 1024u)
+
+/* ---- the exchange -------------------------------------------------------- */
+
+/* The message is whole. |silent| says that nothing came behind it. */
+static void
+conn_complete(aif_conn *c, int silent)
+{
+    aif_fetch *f = c->fetch;
+    aif_pool *p = c->pool;
+
+    c->fetch = NULL;
+    if (f != NULL) {
+        aif_fetch_ref(f);
+        f->conn = NULL;
+    }
+    if (c->state == AIF_CONN_DRAINING) {
+        aif_deadline_clear(&p->loop->deadlines, &c->drain);
+    }
+    c->served++;
+    if (c->secure && c->served == 1 && p->hooks->tls_used != NULL) {
+        p->hooks->tls_used(p->user, c->stage, c->origin);
+    }
+    if (c->keep && silent && !c->writing && !c->broken) {
+        aif_pool_release(p, c);
+    }
+    else {
+        aif_conn_close(c);
+    }
+    if (f != NULL) {
+        aif_fetch_end(f, 0);
+        aif_fetch_unref(f);
+    }
+}
+
+static void
+on_read(void *user, const char *data, size_t len)
+{
+    aif_conn *c = user;
+    size_t used = 0;
+    int rc;
+
+    if (c->state == AIF_CONN_READY) {
+        /* Nobody asked: whatever this is, it must not answer the next
+         * request. */
+        aif_conn_close(c);
+        return;
+    }
+    if (c->state != AIF_CONN_BUSY && c->state != AIF_CONN_DRAINING) {
+        return;
+    }
+    aif_conn_enter(c);
+    if (c->fetch != NULL) {
+        aif_fetch_read(c->fetch);
+    }
+    rc = aif_h1parse_feed(c->parser, data, len, &used);
+    if (c->state != AIF_CONN_CLOSED) {
+        if (rc < 0) {
+            aif_conn_fail(c, rc, aif_h1parse_error(c->parser));
+        }
+        else if (aif_h1parse_is_done(c->parser)) {
+            conn_complete(c, used == len);
+        }
+    }
+    aif_conn_leave(c);
+}
+
+static void
+on_space(void *user, char **buf, size_t *len)
+{
+    aif_conn *c = user;
+    int64_t length;
+    size_t room;
+    char *space;
+
+    if (c->state != AIF_CONN_BUSY || c->fetch == NULL
+        || !aif_h1parse_has_head(c->parser)) {
+        return;
+    }
+    length = aif_h1parse_length(c->parser);
+    if (length < 0 || (uint64_t)length < c->drained + DIRECT_MIN) {
+        return;
+    }
+    /* Never more than what is left of this message: a byte behind it stays in
+     * the socket, where the look before the next use finds it. */
+    room = (size_t)((uint64_t)length - c->drained);
+    space = aif_fetch_space(c->fetch, &room);
+    if (space != NULL && room > 0) {
+        *buf = space;
+        *len = room;
+    }
+}
+
+static void
+on_eof(void *user)
+{
+    aif_conn *c = user;
+    int rc;
+
+    if (c->state == AIF_CONN_DIALING) {
+        aif_err err = {0};
+
+        rc = aif_err_set(&err, AIF_EDISCONNECTED,
+                         "the peer left before the connection was ready");
+        aif_conn_fail(c, rc, &err);
+        return;
+    }
+    if (c->state != AIF_CONN_BUSY) {
+        aif_conn_close(c);
+        return;
+    }
+    aif_conn_enter(c);
+    rc = aif_h1parse_eof(c->parser);
+    if (c->state != AIF_CONN_CLOSED) {
+        if (rc == 0 && c->broken) {
+            /* A reset that a pending write has used up reads as an end. */
+            aif_err err = {0};
+
+            rc = aif_err_set_sys(&err, AIF_ETRUNCATED, UV_ECONNRESET,
+                                 "the connection was reset inside the body");
+            aif_conn_fail(c, rc, &err);
+        }
+        else if (rc == 0) {
+            c->keep = 0;
+            conn_complete(c, 0);
+        }
+        else {
+            aif_conn_fail(c, rc, aif_h1parse_error(c->parser));
+        }
+    }
+    aif_conn_leave(c);
+}
+
+static void
+on_fail(void *user, const aif_err *err)
+{
+    aif_conn *c = user;
+    aif_err copy = *err; /* The stage goes before the text is used. */
+
+    aif_conn_enter(c);
+    if (c->state != AIF_CONN_CLOSED) {
+        aif_conn_fail(c, copy.code, &copy);
+    }
+    aif_conn_leave(c);
+}
+
+static void
+on_open(void *user)
+{
+    aif_conn *c = user;
+    aif_fetch *f = c->fetch;
+
+    if (c->state != AIF_CONN_DIALING || f == NULL) {
+        return;
+    }
+    c->pool->dialing--;
+    c->pool->idle_count++;
+    c->state = AIF_CONN_READY;
+    aif_conn_begin(c, f);
+}
+
+const aif_stage_cbs aif_conn_stage_cbs = {
+    .on_open = on_open,
+    .on_space = on_space,
+    .on_read = on_read,
+    .on_eof = on_eof,
+    .on_fail = on_fail,
+};
+
+/* The request cannot leave whole. A peer that has reset the connection may
+ * have answered before, so the read side is left to tell what came and then
+ * the end; after any other failure it may have nothing to tell. */
+static void
+write_failed(aif_conn *c, int code)
+{
+    aif_err err = {0};
+
+    c->broken = 1;
+    if (code == UV_EPIPE || code == UV_ECONNRESET) {
+        return;
+    }
+    aif_err_set_sys(&err, code, code > AIF_ERR_FIRST ? code : 0,
+                    "writing the request failed: %s",
+                    code > AIF_ERR_FIRST ? uv_strerror(code)
+                                         : aif_err_name(code));
+    aif_conn_fail(c, code, &err);
+}
+
+static void
+on_written(aif_write *w, int code)
+{
+    aif_conn *c = w->user;
+
+    if (c->state == AIF_CONN_CLOSED) {
+        return;
+    }
+    aif_conn_enter(c);
+    if (code < 0) {
+        write_failed(c, code);
+    }
+    else {
+        c->writing = 0;
+        if (c->fetch != NULL) {
+            aif_fetch_sent(c->fetch);
+        }
+    }
+    aif_conn_leave(c);
+}
+
+static void
+conn_write(aif_conn *c, aif_fetch *f)
+{
+    int rc;
+
+    c->bufs[0] = uv_buf_init(f->head.data, (unsigned)f->head.len);
+    c->bufs[1] = uv_buf_init((char *)(uintptr_t)f->body, 0);
+    c->bufs[1].len = f->body_len;
+    c->write.bufs = c->bufs;
+    c->write.count = f->body_len > 0 ? 2 : 1;
+    c->write.on_written = on_written;
+    c->write.user = c;
+    c->writing = 1;
+    rc = aif_stage_write(c->stage, &c->write);
+    if (c->state == AIF_CONN_CLOSED || c->fetch != f) {
+        return;
+    }
+    if (rc == 1) {
+        c->writing = 0;
+        aif_fetch_sent(f);
+    }
+    else if (rc < 0) {
+        write_failed(c, rc);
+    }
+}
+
+void
+aif_conn_begin(aif_conn *c, aif_fetch *f)
+{
+    aif_conn_enter(c);
+    c->state = AIF_CONN_BUSY;
+    c->pool->idle_count--;
+    c->pool->busy++;
+    c->fetch = f;
+    c->keep = 0;
+    c->keep_ns = 0;
+    c->drained = 0;
+    aif_h1parse_reset(c->parser, f->head_request);
+    aif_fetch_ready(f, c);
+    if (c->state != AIF_CONN_CLOSED) {
+        conn_write(c, f);
+    }
+    aif_conn_leave(c);
+}
+
+void
+aif_conn_read(aif_conn *c, int on)
+{
+    if (c->stage != NULL) {
+        (void)aif_stage_read(c->stage, on);
+    }
+}
+
+/* ---- what the parser says ------------------------------------------------ */
+
+/* The peer's Keep-Alive: timeout=N (RFC 2068 19.7.1.1), less a margin for the
+ * time a request is on its way; 0 when it does not say. */
+static void
+note_keep_alive(aif_conn *c, aif_header *h)
+{
+    int i = aif_header_find(h, "keep-alive", 0);
+    aif_slice v;
+    size_t at, end;
+    uint64_t seconds;
+
+    if (i < 0) {
+        return;
+    }
+    v = aif_header_value(h, (unsigned)i);
+    for (at = 0; at + 8 < v.len; at++) {
+        if (!aif_ascii_equal(v.ptr + at, "timeout=", 8)) {
+            continue;
+        }
+        at += 8;
+        if (v.ptr[at < v.len ? at : 0] == '"') {
+            at++; /* Some quote the number. */
+        }
+        for (end = at; end < v.len && v.ptr[end] >= '0' && v.ptr[end] <= '9';
+             end++) {
+        }
+        if (aif_ascii_u64(v.ptr + at, end - at, 86400, &seconds) < 0) {
+            return;
+        }
+        if (seconds == 0) {
+            c->keep = 0;
+        }
+        c->keep_ns = seconds > 2 ? (seconds - 1) * NS_PER_S
+                                 : seconds * NS_PER_S / 2;
+        return;
+    }
+}
+
+/* What an upcall did to the fetch decides: a discarded one leaves the rest of
+ * the body to this connection, a cancelled one has closed it. */
+static int
+upcall_result(const aif_conn *c, int rc)
+{
+    if (c->state == AIF_CONN_CLOSED) {
+        return AIF_ECANCELLED;
+    }
+    return c->fetch == NULL ? 0 : rc;
+}
+
+static int
+on_parsed_head(void *user, aif_h1parse *p)
+{
+    aif_conn *c = user;
+
+    c->keep = aif_h1parse_keep_alive(p) && !c->fetch->close_after;
+    note_keep_alive(c, aif_h1parse_header(p));
+    return upcall_result(c, aif_fetch_on_head(c->fetch, p));
+}
+
+static int
+on_parsed_body(void *user, const char *data, size_t len)
+{
+    aif_conn *c = user;
+
+    c->drained += len;
+    if (c->fetch != NULL) {
+        return upcall_result(c, aif_fetch_on_body(c->fetch, data, len));
+    }
+    return c->drained > AIF_MAX_DRAIN ? AIF_ECANCELLED : 0;
+}
+
+static int
+on_parsed_message(void *user, aif_h1parse *p)
+{
+    aif_conn *c = user;
+
+    return c->fetch == NULL
+               ? 0
+               : upcall_result(c, aif_fetch_on_message(c->fetch, p));
+}
+
+const aif_h1parse_cbs aif_conn_parse_cbs = {
+    .on_head = on_parsed_head,
+    .on_body = on_parsed_body,
+    .on_message = on_parsed_message,
+};
+
