@@ -1,0 +1,225 @@
+"""The cookie jar (RFC 6265)."""
+
+from __future__ import annotations
+
+from http.cookies import SimpleCookie
+
+import pytest
+from aiofast import cookies
+from aiofast.cookies import CookieJar, DummyCookieJar, format_cookies, merge_cookies, parse_date
+
+
+def jar_with(*pairs: tuple[str, str], **options) -> CookieJar:
+    jar = CookieJar(**options)
+    for header, url in pairs:
+        jar.set_cookie(header, url)
+    return jar
+
+
+def sent(jar: CookieJar, url: str) -> dict[str, str]:
+    return dict(jar.cookies_for(url))
+
+
+A = "http://www.example.org/dir/page"
+
+
+@pytest.mark.parametrize(
+    ("header", "url", "goes"),
+    [
+        # host-only
+        ("a=1", "http://www.example.org/dir/other", True),
+        ("a=1", "http://example.org/dir/", False),
+        ("a=1", "http://x.www.example.org/dir/", False),
+        ("a=1", "http://www.example.org:8080/dir/", True),
+        # domain
+        ("a=1; Domain=example.org", "http://example.org/dir/", True),
+        ("a=1; Domain=.Example.ORG", "http://x.example.org/dir/", True),
+        ("a=1; Domain=example.org", "http://badexample.org/dir/", False),
+        ("a=1; Domain=other.org", "http://other.org/dir/", False),
+        ("a=1; Domain=www.example.org", "http://x.www.example.org/dir/", True),
+        ("a=1; Domain=x.www.example.org", "http://x.www.example.org/dir/", False),
+        ("a=1; Domain=org", "http://www.example.org/dir/", False),
+        ("a=1; Domain=org", "http://other.org/dir/", False),
+        # path
+        ("a=1", "http://www.example.org/", False),
+        ("a=1", "http://www.example.org/dir", True),
+        ("a=1", "http://www.example.org/directory", False),
+        ("a=1; Path=/", "http://www.example.org/x", True),
+        ("a=1; Path=/x", "http://www.example.org/x/y?z", True),
+        ("a=1; Path=/x", "http://www.example.org/xy", False),
+        ("a=1; Path=relative", "http://www.example.org/dir/x", True),
+        # secure
+        ("a=1; Path=/; Secure", "https://www.example.org/", False),  # set over http
+        # expiry
+        ("a=1; Max-Age=60", "http://www.example.org/dir/", True),
+        ("a=1; Max-Age=0", "http://www.example.org/dir/", False),
+        ("a=1; Max-Age=-1", "http://www.example.org/dir/", False),
+        ("a=1; Max-Age=x", "http://www.example.org/dir/", True),
+        ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "http://www.example.org/dir/", False),
+        ("a=1; Expires=Wed, 01 Jan 2200 00:00:00 GMT", "http://www.example.org/dir/", True),
+        (
+            "a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=9",
+            "http://www.example.org/dir/",
+            True,
+        ),
+        ("a=1; Expires=nonsense", "http://www.example.org/dir/", True),
+        # ignored
+        ("=1", "http://www.example.org/dir/", False),
+        ("a", "http://www.example.org/dir/", False),
+        ("", "http://www.example.org/dir/", False),
+        ("a=1\x01", "http://www.example.org/dir/", False),
+        ("__Secure-a=1", "http://www.example.org/dir/", False),
+    ],
+)
+def test_where_a_cookie_goes(header, url, goes):
+    assert bool(sent(jar_with((header, A)), url)) is goes
+
+
+def test_secure_goes_over_https_alone():
+    jar = jar_with(("a=1; Secure; Path=/", "https://example.org/"))
+    assert sent(jar, "https://example.org/") == {"a": "1"}
+    assert sent(jar, "http://example.org/") == {}
+
+
+def test_secure_on_this_machine():
+    jar = jar_with(("a=1; Secure", "http://localhost:8080/"))
+    assert sent(jar, "http://localhost:8080/") == {"a": "1"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.1", "0x7f.1"])
+def test_addresses_only_if_unsafe(host):
+    url = f"http://{host}/"
+    assert sent(jar_with(("a=1", url)), url) == {}
+    assert sent(jar_with(("a=1", url), unsafe=True), url) == {"a": "1"}
+    assert sent(jar_with(("a=1; Domain=1", url), unsafe=True), url) == {}
+
+
+def test_a_single_label_is_for_itself_alone():
+    jar = jar_with(("a=1; Domain=localhost", "http://localhost/"))
+    assert sent(jar, "http://localhost/") == {"a": "1"}
+    assert sent(jar, "http://x.localhost/") == {}
+
+
+def test_values_go_as_they_came():
+    jar = jar_with(('a="q"; Path=/', A), ("b=x%20y=z", A), ("c=[1] , 2", A), ("d=ü", A))
+    assert sent(jar, A) == {"a": '"q"', "b": "x%20y=z", "c": "[1] , 2", "d": "ü"}
+
+
+def test_longer_paths_go_first_and_the_newest_value_wins():
+    jar = jar_with(("a=root; Path=/", A), ("a=dir; Path=/dir", A), ("b=1", A), ("b=2", A))
+    assert jar.cookies_for(A) == [("a", "dir"), ("b", "2"), ("a", "root")]
+    assert len(jar) == 3
+
+
+def test_deleting_empties_the_jar():
+    jar = jar_with(("a=1", A), ("a=; Max-Age=0", A))
+    assert len(jar) == 0
+    assert not jar.by_domain
+
+
+def test_expired_ones_are_dropped_when_they_are_met(monkeypatch):
+    jar = jar_with(("a=1; Max-Age=60", A), ("b=1", A))
+    now = cookies.time.time()
+    monkeypatch.setattr(cookies.time, "time", lambda: now + 61)
+    assert [cookie.name for cookie in jar] == ["b"]
+    assert sent(jar, A) == {"b": "1"}
+    assert len(jar) == 1
+
+
+def test_the_jar_is_bounded():
+    jar = CookieJar()
+    for n in range(cookies.MAX_PER_DOMAIN + 10):
+        jar.set_cookie(f"n{n}=1", A)
+    assert len(jar) == cookies.MAX_PER_DOMAIN
+    assert "n9" not in sent(jar, A)
+    for n in range(cookies.MAX_IN_ALL):
+        jar.set_cookie("a=1", f"http://h{n}.example/")
+    assert len(jar) == cookies.MAX_IN_ALL == sum(map(len, jar.by_domain.values()))
+    jar.set_cookie(f"big={'x' * cookies.MAX_COOKIE}", "http://big.example/")
+    assert sent(jar, "http://big.example/") == {}
+
+
+def test_the_cookie_header_is_bounded():
+    kept = [(f"n{n}", "x" * 1000) for n in range(100)]
+    value = merge_cookies("own=1", kept)
+    assert value is not None
+    assert value.startswith("own=1; n0=")
+    assert len(value) <= cookies.MAX_HEADER
+
+
+def test_a_dummy_keeps_nothing():
+    jar = DummyCookieJar()
+    jar.set_cookie("a=1", A)
+    assert len(jar) == 0
+
+
+def test_clear():
+    jar = jar_with(("a=1", A))
+    jar.clear()
+    assert len(jar) == 0
+    assert sent(jar, A) == {}
+
+
+def test_something_that_is_no_url_gets_none():
+    assert jar_with(("a=1", A)).cookies_for("nonsense") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 784111777.0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777.0),
+        ("Sun Nov  6 08:49:37 1994", 784111777.0),
+        ("06 nov 1994 8:49:37", 784111777.0),
+        ("Sat, 31 Dec 2044 23:59:59 GMT", 2366841599.0),
+        ("06 Nov 1500 08:49:37", None),
+        ("31 Feb 2020 08:49:37", None),
+        ("06 Nov 1994 25:00:00", None),
+        ("06 Nov 1994", None),
+        ("", None),
+    ],
+)
+def test_dates(text, seconds):
+    assert parse_date(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ({"a": "1", "b": "x y"}, "a=1; b=x y"),
+        ([("a", "1"), ("a", "2")], "a=1; a=2"),
+        ({"a": "1;2"}, 'a="1\\0732"'),
+        (SimpleCookie('a="q r"'), 'a="q r"'),
+    ],
+)
+def test_what_a_caller_gives(given, value):
+    assert format_cookies(given) == value
+
+
+@pytest.mark.parametrize("bad", [{"a b": "1"}, {"a": "1\r\nX: y"}, {"": "1"}, {"a=b": "1"}])
+def test_what_a_caller_may_not_give(bad):
+    with pytest.raises(ValueError, match="cookie"):
+        format_cookies(bad)
+
+
+def test_a_cookie_is_text():
+    with pytest.raises(TypeError):
+        format_cookies({"a": 1})
+
+
+def test_merging():
+    assert merge_cookies(None, []) is None
+    assert merge_cookies(None, [("a", "1")]) == "a=1"
+    assert merge_cookies("a=0; b=2", [("a", "1"), ("c", "3")]) == "a=0; b=2; c=3"
+
+
+def test_simple_cookies():
+    found = cookies.simple_cookie(
+        ["a=1; Path=/x; Secure; Max-Age=5", 'b="q r"', "bad", "=x", "c[0]=bad name; HttpOnly"]
+    )
+    assert found["a"]["path"] == "/x"
+    assert found["a"]["secure"] is True
+    assert found["a"]["max-age"] == "5"
+    assert found["b"].value == "q r"
+    assert set(found) <= {"a", "b", "c[0]"}
