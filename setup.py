@@ -263,8 +263,8 @@ class Build(build_ext):
         uv, llhttp = find(LIBUV), find(LLHTTP)
         found = [uv, llhttp, *(find(coding) for coding in CODINGS)]
 
-        # Strict is a compile-time switch of llhttp 8; a library that was built without it is refused
-        # by csrc/http/aif_h1parse.c, which looks at the same macro.
+        # Strict is a compile-time switch of llhttp 8; a library that was built without it is
+        # refused by csrc/http/aif_h1parse.c, which looks at the same macro.
         strict = ["-DLLHTTP_STRICT_MODE=1"] if llhttp.sources else []
         ours = [*self.common_flags, *warning_flags(), "-Icsrc", *strict]
         ours += [flag for library in found for flag in library.cflags]
@@ -272,8 +272,8 @@ class Build(build_ext):
         binding = [*system, *ours, "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
         theirs = [*self.common_flags, *llhttp.cflags, *strict, "-w"]
         jobs = [(source, theirs) for source in llhttp.sources]  # first: the longest ones
-        for source in sorted(ext.sources):
-            jobs.append((source, binding if Path(source).parent.name == "py" else ours))
+        layers = [(source, Path(source).parent.name) for source in sorted(ext.sources)]
+        jobs += [(source, binding if layer == "py" else ours) for source, layer in layers]
         with ThreadPoolExecutor(os.cpu_count()) as workers:
             objects = list(workers.map(lambda job: self.compile_one(*job), jobs))
 

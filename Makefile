@@ -1,0 +1,76 @@
+# One door to every habit of this project. Continuous integration (.ci/run) and hands use the
+# same steps; `make` alone lists them.
+
+VENV ?= .venv
+PY = $(VENV)/bin/python
+ARGS ?=
+T ?= h1parse
+S ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
+	symbols werror bench demo format clean ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: ## editable debug build in .venv: -O0 -g3, assertions and counters on
+	scripts/bootstrap test
+	rm -f $(VENV)/aiofast-sources.txt
+	AIOFAST_DEBUG=1 $(PY) -m pip install -q --disable-pip-version-check --no-build-isolation \
+		--no-deps --force-reinstall -e .
+
+test: ## all tests on the installed package; ARGS="tests/unit -x" for some of them
+	scripts/test $(ARGS)
+
+test-c: ## the C core without Python, under ASan and UBSan
+	$(MAKE) -s -C tests/c
+
+test-uvloop: ## the Python tests on uvloop
+	.ci/run uvloop
+
+test-debug: ## the Python tests in asyncio's debug mode and -X dev
+	.ci/run debug
+
+test-pythons: ## the Python tests on each other CPython 3.11 to 3.14 that is found
+	.ci/run pythons
+
+asan: ## the Python tests with the extension under ASan and UBSan
+	.ci/run asan
+
+refleak: ## the leak registry: every type made and dropped a thousand times
+	.ci/run refleak
+
+fuzz: ## a fuzzer: T=h1parse, decode or url for S=60 seconds
+	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
+
+lint: ## clang-format, ruff, mypy, layers, sizes, banned calls, words
+	.ci/run lint
+
+stubs: ## the stub against the module
+	scripts/test tests/lint/test_typing.py
+
+symbols: ## what the extension exports: PyInit__core alone
+	scripts/test tests/lint/test_symbols.py
+
+werror: ## gcc and clang builds in which every warning is an error
+	.ci/run werror
+
+bench: ## aiofast beside aiohttp, pyreqwest and wrk; ARGS for benchmarks/run.py
+	scripts/bootstrap bench
+	$(PY) benchmarks/run.py $(ARGS)
+
+demo: ## the demonstration
+	scripts/demo
+
+format: ## clang-format and ruff's import order, in place
+	scripts/bootstrap test ci
+	$(VENV)/bin/clang-format -i csrc/*/*.[ch] tests/c/*.[ch] tests/fuzz/*.c
+	$(VENV)/bin/ruff check -q --select I --fix .
+
+clean: ## removes what builds and tests made; the virtual environment stays
+	rm -rf build dist *.egg-info aiofast/*.so
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+ci: ## everything that continuous integration runs
+	.ci/run
