@@ -3,21 +3,26 @@
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextvars import Context
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, Generic, Self, TypeVar, final
+
+from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 _Headers = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
 ACCEPT_ENCODING: str  # what this build can decode: "gzip, deflate, br, zstd"
-VERSIONS: dict[str, str]  # libuv, llhttp, zlib, brotli, zstd: as linked
+VERSIONS: dict[str, str]  # libuv, llhttp: as linked
 
+@disjoint_base
 class Wait(Generic[_T]):
     """A result to come: awaitable, a coroutine to asyncio.create_task(), and a
     future to asyncio.wait(), gather() and shield(). Starts when it is first
     awaited or given a callback, never before."""
 
     _asyncio_future_blocking: bool
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, None, _T]: ...
     def __iter__(self) -> Generator[Any, None, _T]: ...
     def __next__(self) -> Any: ...
@@ -54,8 +59,10 @@ class Options:
     """How requests are made: built once, shared by many fetches. Unnamed
     settings come from |base|, else from the defaults shown."""
 
-    def __init__(
-        self,
+    defaults: Any  # multidict.CIMultiDictProxy[str]
+
+    def __new__(
+        cls,
         base: Options | None = None,
         *,
         response_class: type[ResponseBase] = ...,  # a subclass without __init__ of its own
@@ -86,15 +93,15 @@ class Options:
         # when first needed, or the context itself.
         tls_context: Any = None,
         server_hostname: str | None = None,
-    ) -> None: ...
+    ) -> Self: ...
 
 @final
 class Pool:
     """Connections of one loop, kept alive per origin. Binds to the running loop
     at the first fetch."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         limit: int = 100,  # 0: no limit
         limit_per_host: int = 0,  # 0: no limit
@@ -105,11 +112,12 @@ class Pool:
         local_addr: tuple[str, int] | None = None,
         unix_path: str | None = None,
         race_delay: float | None = 0.25,  # RFC 8305; None: no race
-    ) -> None: ...
+    ) -> Self: ...
     closed: bool
     def close(self) -> None: ...  # ends every fetch and connection now
     def stats(self) -> dict[str, int]: ...  # open, idle, busy, dialing, waiting
 
+@disjoint_base
 class ResponseBase:
     """What came back. Python faces subclass it with empty __slots__."""
 

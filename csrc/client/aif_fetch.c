@@ -467,7 +467,9 @@ aif_fetch_end(aif_fetch *f, int code)
     f->state = code == 0                 ? AIF_FETCH_DONE
                : code == AIF_ECANCELLED ? AIF_FETCH_CANCELLED
                                         : AIF_FETCH_FAILED;
-    if (f->err.code == 0) {
+    if (f->err.code != code) {
+        /* What was noted on the way to another end than this. */
+        aif_err_reset(&f->err);
         f->err.code = code;
     }
     if (c != NULL) {

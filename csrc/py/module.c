@@ -6,6 +6,7 @@
 #include "http/aif_h1parse.h"
 #include "py/py_fetch.h"
 #include "py/py_host.h"
+#include "py/py_url.h"
 #include "py/py_wait.h"
 
 static PyObject *

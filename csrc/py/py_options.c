@@ -129,9 +129,18 @@ copy_header(aif_header *to, const aif_header *from)
     return 0;
 }
 
+/* The settings of |base|, or those of the stub if it is NULL. */
 static int
-copy_base(OptionsObject *o, const OptionsObject *base, int with_defaults)
+start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
 {
+    if (base == NULL) {
+        o->response_class = (PyTypeObject *)Py_NewRef(o->st->response_type);
+        o->limits.total_due = (uint64_t)(300 * NS);
+        o->limits.dial = (uint64_t)(30 * NS);
+        o->max_body = UINT64_MAX;
+        o->decompress = 1;
+        return 0;
+    }
     o->response_class = (PyTypeObject *)Py_NewRef(base->response_class);
     o->policy = Py_XNewRef(base->policy);
     o->tls_context = Py_XNewRef(base->tls_context);
@@ -208,6 +217,24 @@ apply_limits(OptionsObject *o, const named *n)
     return 0;
 }
 
+static int
+apply_objects(OptionsObject *o, const named *n)
+{
+    if (n->server_hostname != NULL && n->server_hostname != Py_None
+        && !PyUnicode_Check(n->server_hostname)) {
+        PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
+        return -1;
+    }
+    read_object(&o->policy, n->policy);
+    read_object(&o->tls_context, n->tls_context);
+    read_object(&o->server_hostname, n->server_hostname);
+    if (n->defaults != NULL
+        && headers_read(o->st, &o->defaults, n->defaults) < 0) {
+        return -1;
+    }
+    return read_class(o, n->response_class);
+}
+
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -243,37 +270,13 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     o->st = st;
     aif_header_init(&o->defaults, AIF_MAX_REQUEST_HEAD, 1000);
-    if (n.base != NULL) {
-        if (copy_base(o, (OptionsObject *)n.base, n.defaults == NULL) < 0) {
-            goto fail;
-        }
-    }
-    else {
-        o->response_class = (PyTypeObject *)Py_NewRef(st->response_type);
-        o->limits.total_due = (uint64_t)(300 * NS);
-        o->limits.dial = (uint64_t)(30 * NS);
-        o->max_body = UINT64_MAX;
-        o->decompress = 1;
-    }
-    if (n.server_hostname != NULL && n.server_hostname != Py_None
-        && !PyUnicode_Check(n.server_hostname)) {
-        PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
-        goto fail;
-    }
-    read_object(&o->policy, n.policy);
-    read_object(&o->tls_context, n.tls_context);
-    read_object(&o->server_hostname, n.server_hostname);
-    if (read_class(o, n.response_class) < 0 || apply_flags(o, &n) < 0
-        || apply_limits(o, &n) < 0
-        || (n.defaults != NULL
-            && headers_read(st, &o->defaults, n.defaults) < 0)) {
-        goto fail;
+    if (start_from(o, (OptionsObject *)n.base, n.defaults == NULL) < 0
+        || apply_objects(o, &n) < 0 || apply_flags(o, &n) < 0
+        || apply_limits(o, &n) < 0) {
+        Py_DECREF(o);
+        return NULL;
     }
     return (PyObject *)o;
-
-fail:
-    Py_DECREF(o);
-    return NULL;
 }
 
 static int
