@@ -309,7 +309,9 @@ call_act(call *c, act what)
     case DO_FREE_OTHER:
         return call_act(c->other, DO_FREE);
     case DO_START_OTHER:
-        CHECK_EQ_INT(call_start(c->other), 0);
+        if (c->other->f != NULL && c->other->f->state == AIF_FETCH_NEW) {
+            CHECK_EQ_INT(call_start(c->other), 0);
+        }
         break;
     case RETURN_DISCARD:
         return AIF_FETCH_DISCARD;

@@ -27,7 +27,6 @@ from conftest import new_loop
 from servers import Scripted, answer, free_port, pause, request
 
 
-
 @contextlib.contextmanager
 def event_loop_of_old():
     """A loop as `asyncio.get_event_loop()` gave one to these programs."""

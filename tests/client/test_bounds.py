@@ -161,9 +161,7 @@ async def test_number_of_codings():
 @pytest.mark.parametrize("name", ["max_line_size", "max_field_size", "max_headers"])
 async def test_ceilings_are_settable_for_a_session(name):
     value = 300 if name == "max_headers" else 20_000
-    fields = (
-        [f"X-{n}: v" for n in range(250)] if name == "max_headers" else [field(19_000)]
-    )
+    fields = [f"X-{n}: v" for n in range(250)] if name == "max_headers" else [field(19_000)]
     if name == "max_line_size":
         data = response(b"ok", status="200 " + "r" * 19_000)
     else:
@@ -259,9 +257,7 @@ MALFORMED = {
     "empty length": response(b"ok", "Content-Length: ", length=False),
     "length past 64 bits": response(b"ok", "Content-Length: 18446744073709551618", length=False),
     "length and chunked": response(chunked(b"ok"), "Transfer-Encoding: chunked"),
-    "chunked twice": response(
-        chunked(b"ok"), "Transfer-Encoding: chunked, chunked", length=False
-    ),
+    "chunked twice": response(chunked(b"ok"), "Transfer-Encoding: chunked, chunked", length=False),
     "chunked in two fields": response(
         chunked(b"ok"), "Transfer-Encoding: chunked", "Transfer-Encoding: chunked", length=False
     ),

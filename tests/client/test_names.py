@@ -183,14 +183,16 @@ asyncio.run(main())
     assert lookups == ["slow.test"]
 
 
-@pytest.mark.parametrize("limit", ["timeout=0.2", "timeout=aiofast.ClientTimeout(sock_connect=0.2)"])
+@pytest.mark.parametrize(
+    "limit", ["timeout=0.2", "timeout=aiofast.ClientTimeout(sock_connect=0.2)"]
+)
 def test_a_limit_runs_out_during_a_lookup(run, limit):
     printed, _ = run(
         f"""
 async def main():
     start = time.monotonic()
     try:
-        await fetch("slow.test", {limit})
+        await fetch("slow.test", timeout={limit})
     except TimeoutError as exc:
         print("dns" in str(exc), "slow.test" in str(exc), time.monotonic() - start < 1.5)
 asyncio.run(main())

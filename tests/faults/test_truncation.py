@@ -107,7 +107,9 @@ async def test_the_same_responses_uncut_are_whole(form):
 async def test_a_body_until_close_needs_close_notify_under_tls(authority):
     """Without it nobody can know that it is whole (RFC 9112 9.8)."""
     data = head("Connection: close") + b"until close"
-    server = Scripted([request, send(data), cut], [request, send(data), fin], tls=authority.server())
+    server = Scripted(
+        [request, send(data), cut], [request, send(data), fin], tls=authority.server()
+    )
     with pytest.raises(aiofast.ClientError):
         await aiofast.fetch(f"{server.url}/", ssl=authority.client())
     found = await aiofast.fetch(f"{server.url}/", ssl=authority.client())

@@ -8,12 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from leaks import recipes
 
-PROGRAM = Path(__file__).with_name("recipes.py")
-
-sys.path.insert(0, str(PROGRAM.parent))
-
-import recipes
+PROGRAM = Path(recipes.__file__)
 
 
 def test_every_type_has_a_recipe():
@@ -40,7 +37,7 @@ def test_nothing_grows(name):
     few = rounds // 20  # one per round would be 20 times as much
     assert {kind: n for kind, n in grown["refs"].items() if n > few} == {}
     assert grown["objects"] < rounds // 4, grown
-    assert grown["traced"] < 16 * rounds, grown
+    assert grown["traced"] < 40 * rounds, grown  # less than any object
     assert grown["files"] <= 3, grown  # idle connections come and go
     assert grown["resident"] < 3 << 20, grown
     assert grown.get("allocations", 0) < few, grown
