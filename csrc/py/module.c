@@ -1,4 +1,5 @@
 /* module.c -- aiofast._core: its functions and its initialisation. */
+#include <stdlib.h>
 #include <uv.h>
 
 #include "base/aif_mem.h"
@@ -68,6 +69,15 @@ static PyMethodDef core_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* libuv looks names up in half of its threads, by default two: too few for who
+ * asks a hundred hosts. It reads the number once, at the first lookup of the
+ * process; a number that the user has set stands. */
+static void
+allow_lookups(void)
+{
+    (void)setenv("UV_THREADPOOL_SIZE", "32", 0);
+}
+
 static int
 core_exec(PyObject *module)
 {
@@ -75,6 +85,7 @@ core_exec(PyObject *module)
     PyObject *versions;
     int rc;
 
+    allow_lookups();
     if (state_init(st, module) < 0) {
         return -1;
     }
