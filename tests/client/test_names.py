@@ -192,7 +192,7 @@ def test_a_limit_runs_out_during_a_lookup(run, limit):
 async def main():
     start = time.monotonic()
     try:
-        await fetch("slow.test", timeout={limit})
+        await fetch("slow.test", {limit})
     except TimeoutError as exc:
         print("dns" in str(exc), "slow.test" in str(exc), time.monotonic() - start < 1.5)
 asyncio.run(main())
@@ -326,3 +326,20 @@ asyncio.run(main())
         "two.test=0=127.0.0.1,127.0.0.2",
     )
     assert printed == ["two.test", str(port), "True"]
+
+
+def test_many_names_are_looked_up_at_once(run):
+    """libuv alone would take two at a time: eight rounds instead of one."""
+    server = Scripted(*[[forever(answer())] for _ in range(16)])
+    printed, lookups = run(
+        """
+async def main():
+    found = await aiofast.fetch_all([f"http://n{i}.test:{port}/" for i in range(16)])
+    print(len(found), sum(r.timings["dns"] for r in found) < 16 * 1.0)
+asyncio.run(main())
+""",
+        server.port,
+        ";".join(f"n{i}.test=400=127.0.0.1" for i in range(16)),
+    )
+    assert printed == ["16", "True"]
+    assert sorted(lookups) == sorted(f"n{i}.test" for i in range(16))

@@ -196,9 +196,6 @@ def memory() -> int:
 @pytest.mark.slow
 @pytest.mark.seconds(120)
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc/self/statm")
-@pytest.mark.skipif(
-    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="ASan keeps what is freed for a while"
-)
 async def test_ten_thousand_queued_behind_a_limit_complete_with_flat_memory(nginx):
     async with session(limit=100) as client:
 
