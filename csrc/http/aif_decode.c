@@ -73,8 +73,8 @@ struct filter {
     size_t in_len;
     unsigned char *buf; /* owned */
     size_t cap;
-    size_t out_len;     /* bytes in |buf| */
-    unsigned empty;     /* members that gave nothing */
+    size_t out_len; /* bytes in |buf| */
+    unsigned empty; /* members that gave nothing */
     int code;
     const char *text;
     unsigned open : 1;
@@ -205,8 +205,9 @@ deflate_turn(filter *f)
         return TURN_MORE;
     }
     f->chosen = 1;
-    if (is_zlib_header(f->held, *f->in) &&
-        inflateReset2(&f->u.z, MAX_WBITS) != Z_OK) {
+    if (is_zlib_header(f->held, *f->in)
+        && inflateReset2(&f->u.z, MAX_WBITS) != Z_OK)
+    {
         return refuse(f, AIF_ENOMEM, "no memory to decode");
     }
     /* The byte kept back goes first; it ends nothing and gives nothing. */
@@ -267,8 +268,9 @@ brotli_turn(filter *f)
         return TURN_MORE;
     }
     code = BrotliDecoderGetErrorCode(f->u.br);
-    if (code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
-        code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES) {
+    if (code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES
+        && code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES)
+    {
         return refuse(f, AIF_ENOMEM, "no memory to decode");
     }
     return refuse(f, AIF_EDECODE, BrotliDecoderErrorString(code));
@@ -314,8 +316,9 @@ zstd_frame_end(filter *f)
 
     f->u.zstd.given = 0;
     f->u.zstd.head_len = 0;
-    if (size != ZSTD_CONTENTSIZE_UNKNOWN && size != ZSTD_CONTENTSIZE_ERROR &&
-        size != given) {
+    if (size != ZSTD_CONTENTSIZE_UNKNOWN && size != ZSTD_CONTENTSIZE_ERROR
+        && size != given)
+    {
         return refuse(f, AIF_EDECODE, "the content is not as long as it says");
     }
     return TURN_END;
@@ -541,8 +544,7 @@ static int
 filter_ended(filter *f, const outlet *o)
 {
     f->ended = 1;
-    if (!f->gave && f->coding->has_members &&
-        ++f->empty > MAX_EMPTY_MEMBERS) {
+    if (!f->gave && f->coding->has_members && ++f->empty > MAX_EMPTY_MEMBERS) {
         (void)refuse(f, AIF_EDECODE, "too many members without content");
         return filter_error(f, o);
     }

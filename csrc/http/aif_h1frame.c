@@ -28,8 +28,8 @@ aif_h1frame_name(aif_h1frame *f, aif_slice name, unsigned at,
     if (name.len == 14 && aif_ascii_is(name.ptr, 14, "content-length")) {
         f->lengths++;
     }
-    else if (name.len == 17 &&
-             aif_ascii_is(name.ptr, 17, "transfer-encoding")) {
+    else if (name.len == 17 && aif_ascii_is(name.ptr, 17, "transfer-encoding"))
+    {
         f->codings++;
     }
     else {

@@ -11,10 +11,10 @@
 #include "http/aif_header.h"
 
 typedef struct aif_h1frame {
-    int64_t length;      /* Content-Length; 0 without one */
-    unsigned lengths;    /* Content-Length fields */
-    unsigned codings;    /* Transfer-Encoding fields */
-    unsigned at;         /* the index of the one of either kind */
+    int64_t length;   /* Content-Length; 0 without one */
+    unsigned lengths; /* Content-Length fields */
+    unsigned codings; /* Transfer-Encoding fields */
+    unsigned at;      /* the index of the one of either kind */
     unsigned chunked : 1;
     unsigned says_close : 1; /* Connection holds it */
     unsigned says_keep : 1;

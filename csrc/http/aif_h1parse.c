@@ -73,23 +73,23 @@ struct aif_h1parse {
     size_t ll_body;    /* body bytes that llhttp saw in this step */
     unsigned informational;
 
-    aif_buf start;     /* the start line */
+    aif_buf start;                    /* the start line */
     aif_slice method, target, reason; /* into it */
     int status, minor;
     aif_header header;
     aif_header trailer;
-    int refused;       /* the code with which a callback of llhttp failed, */
-    const char *why;   /* and its static text */
-    aif_err err;       /* a code in it is final */
+    int refused;     /* the code with which a callback of llhttp failed, */
+    const char *why; /* and its static text */
+    aif_err err;     /* a code in it is final */
 
     unsigned head_request : 1;
     unsigned started : 1;
     unsigned has_head : 1;
     unsigned until_close : 1;
     unsigned in_framing : 1; /* the open field is about framing */
-    unsigned ll_head : 1; /* llhttp saw the end of the head, */
-    unsigned ll_size : 1; /* the same chunk size as the scanner, */
-    unsigned ll_done : 1; /* the end of the message */
+    unsigned ll_head : 1;    /* llhttp saw the end of the head, */
+    unsigned ll_size : 1;    /* the same chunk size as the scanner, */
+    unsigned ll_done : 1;    /* the end of the message */
 };
 
 /* The first failure stays; |i| is relative to the bytes of this step. */
@@ -226,13 +226,15 @@ check_head(aif_h1parse *p, const llhttp_t *ll)
     if (p->status == 101) {
         return "101 Switching Protocols was not asked for";
     }
-    if (p->method.len == 7 && memcmp(p->method.ptr, "CONNECT", 7) == 0 &&
-        f->lengths + f->codings > 0) {
+    if (p->method.len == 7 && memcmp(p->method.ptr, "CONNECT", 7) == 0
+        && f->lengths + f->codings > 0)
+    {
         return "CONNECT with a body";
     }
     /* The other reader must have understood the same. */
-    if (((ll->flags & F_CHUNKED) != 0) != (f->chunked != 0) ||
-        ll->content_length != (uint64_t)f->length) {
+    if (((ll->flags & F_CHUNKED) != 0) != (f->chunked != 0)
+        || ll->content_length != (uint64_t)f->length)
+    {
         return "ambiguous framing fields";
     }
     return NULL;
@@ -253,8 +255,9 @@ cb_head(llhttp_t *ll)
     if (p->kind == AIF_H1_REQUEST) {
         return 0;
     }
-    if (p->head_request || p->status < 200 || p->status == 204 ||
-        p->status == 304) {
+    if (p->head_request || p->status < 200 || p->status == 204
+        || p->status == 304)
+    {
         p->frame.chunked = 0;
         p->frame.length = 0;
         return 1;
@@ -543,8 +546,7 @@ finish_head(aif_h1parse *p, size_t n)
 static size_t
 step_fields(aif_h1parse *p, const char *s, size_t len)
 {
-    const size_t max =
-        p->phase == FIELDS ? p->limits.head : p->limits.trailer;
+    const size_t max = p->phase == FIELDS ? p->limits.head : p->limits.trailer;
     size_t n;
     const aif_scan rc = aif_h1scan_fields(&p->scan, s, len, p->limits.line,
                                           max, p->limits.fields, &n);

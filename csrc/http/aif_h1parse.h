@@ -90,7 +90,7 @@ int aif_h1parse_is_started(const aif_h1parse *p); /* a byte was fed */
 int aif_h1parse_has_head(const aif_h1parse *p);
 int aif_h1parse_is_done(const aif_h1parse *p);
 int aif_h1parse_status(const aif_h1parse *p);
-int aif_h1parse_minor(const aif_h1parse *p); /* of the version 1.x */
+int aif_h1parse_minor(const aif_h1parse *p);        /* of the version 1.x */
 aif_slice aif_h1parse_reason(const aif_h1parse *p); /* borrowed */
 aif_slice aif_h1parse_method(const aif_h1parse *p); /* requests */
 aif_slice aif_h1parse_target(const aif_h1parse *p); /* requests */

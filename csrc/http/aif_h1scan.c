@@ -65,8 +65,8 @@ control_lanes(uint64_t w)
 {
     const uint64_t del = w ^ LANES(0x7f);
 
-    return (((w - LANES(0x20)) & ~w) | ((del - LANES(1)) & ~del)) &
-           LANES(0x80);
+    return (((w - LANES(0x20)) & ~w) | ((del - LANES(1)) & ~del))
+           & LANES(0x80);
 }
 
 /* The first control byte at or after |s|, or |end|. */
@@ -247,8 +247,9 @@ aif_h1scan_request(const char *s, size_t len, aif_slice *method,
     if (target->len == 0 || (p < end && *p != ' ')) {
         return "the request target is not visible ASCII";
     }
-    if (end - p != 9 || memcmp(p, version, 8) != 0 ||
-        (p[8] != '0' && p[8] != '1')) {
+    if (end - p != 9 || memcmp(p, version, 8) != 0
+        || (p[8] != '0' && p[8] != '1'))
+    {
         return "the version is not HTTP/1.0 or 1.1";
     }
     *minor = p[8] - '0';

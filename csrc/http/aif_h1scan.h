@@ -43,8 +43,8 @@ typedef struct aif_h1scan {
     uint64_t size;    /* of the chunk whose line is or was read */
     unsigned digits;  /* how many of it are in |digit| */
     char digit[AIF_H1SCAN_DIGITS + 2]; /* with room for a line end */
-    int code;         /* why AIF_SCAN_BAD */
-    const char *text; /* static */
+    int code;                          /* why AIF_SCAN_BAD */
+    const char *text;                  /* static */
 } aif_h1scan;
 
 /* Ready for a message. */

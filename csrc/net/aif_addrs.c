@@ -84,7 +84,8 @@ zone_index(const char *zone)
     uint32_t index = if_nametoindex(zone);
 
     if (index == 0
-        && aif_ascii_u64(zone, strlen(zone), UINT32_MAX, &number) == 0) {
+        && aif_ascii_u64(zone, strlen(zone), UINT32_MAX, &number) == 0)
+    {
         index = (uint32_t)number;
     }
     return index;
@@ -121,7 +122,8 @@ aif_addrs_parse(const char *host, int family, aif_addrs **out)
 
     memset(&addr, 0, sizeof(addr));
     if (uv_inet_pton(AF_INET, host, &((struct sockaddr_in *)&addr)->sin_addr)
-        == 0) {
+        == 0)
+    {
         addr.ss_family = AF_INET;
     }
     else {

@@ -47,7 +47,8 @@ sink(aif_deadlines *ds, size_t position, aif_deadline *d)
         size_t child = position * 2;
 
         if (child < ds->count
-            && ds->heap[child]->due < ds->heap[child - 1]->due) {
+            && ds->heap[child]->due < ds->heap[child - 1]->due)
+        {
             child++;
         }
         if (d->due <= ds->heap[child - 1]->due) {

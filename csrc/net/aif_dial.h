@@ -22,7 +22,7 @@
 typedef struct aif_dial aif_dial;
 
 typedef struct aif_dial_options {
-    const char *host;      /* NUL-terminated; ignored with |unix_path| */
+    const char *host; /* NUL-terminated; ignored with |unix_path| */
     uint16_t port;
     const char *unix_path; /* NULL for TCP; a leading NUL byte is not served */
     int family;            /* AF_UNSPEC, AF_INET, AF_INET6 */

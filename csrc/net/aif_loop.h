@@ -24,13 +24,13 @@
 typedef struct aif_loop {
     uv_loop_t uv;
     aif_deadlines deadlines;
-    char *slab;         /* owned; AIF_SLAB_SIZE bytes, made at first use */
-    aif_list stages;    /* every open tcp stage, for aif_loop_fini() */
-    aif_list dials;     /* every dial in progress, likewise */
-    unsigned handles;   /* uv handles whose close callback has not come */
-    unsigned lookups;   /* uv_getaddrinfo requests not called back */
+    char *slab;       /* owned; AIF_SLAB_SIZE bytes, made at first use */
+    aif_list stages;  /* every open tcp stage, for aif_loop_fini() */
+    aif_list dials;   /* every dial in progress, likewise */
+    unsigned handles; /* uv handles whose close callback has not come */
+    unsigned lookups; /* uv_getaddrinfo requests not called back */
     uint64_t lookups_started; /* a counter for tests and statistics */
-    void *resolver;     /* the cache of aif_resolve, opaque here; owned */
+    void *resolver; /* the cache of aif_resolve, opaque here; owned */
     void (*resolver_free)(struct aif_loop *loop); /* set with it */
     /* The host's: a watcher was started outside of aif_loop_run(), libuv will
      * only see it in the next run. May be NULL. */

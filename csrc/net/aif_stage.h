@@ -50,8 +50,8 @@ struct aif_write {
     unsigned count;
     void (*on_written)(aif_write *w, int code);
     void *user;
-    aif_list link;   /* the stage's */
-    void *detail;    /* the stage's */
+    aif_list link; /* the stage's */
+    void *detail;  /* the stage's */
 };
 
 typedef struct aif_stage_type {

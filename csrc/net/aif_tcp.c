@@ -354,7 +354,8 @@ end_or_reset(const aif_tcp *t)
     socklen_t len = sizeof(error);
 
     if (getsockopt(aif_tcp_fd(t), SOL_SOCKET, SO_ERROR, &error, &len) < 0
-        || error == 0) {
+        || error == 0)
+    {
         return UV_EOF;
     }
     return uv_translate_sys_error(error);

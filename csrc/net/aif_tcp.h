@@ -22,11 +22,11 @@ typedef struct aif_tcp {
     } handle;
     uv_write_t write_req; /* the one write that libuv has, if |writing| */
     uv_shutdown_t shutdown_req;
-    aif_list link;    /* in loop->stages */
-    aif_list writes;  /* aif_write in order, the first one partly sent */
+    aif_list link;   /* in loop->stages */
+    aif_list writes; /* aif_write in order, the first one partly sent */
     unsigned is_pipe : 1;
     unsigned reading : 1;
-    unsigned closed : 1;   /* the user gave it up */
+    unsigned closed : 1; /* the user gave it up */
     unsigned failed : 1;
     unsigned eof : 1;
     unsigned shutting : 1; /* shutdown asked for */

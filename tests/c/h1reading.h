@@ -207,8 +207,7 @@ read_cut(aif_h1parse *p, reading *r, const char *s, size_t len, size_t first,
     }
     end_body(r);
     CHECK_EQ_INT(aif_h1parse_error(p)->code, r->code);
-    (void)snprintf(r->text, sizeof(r->text), "%s",
-                   aif_h1parse_error(p)->text);
+    (void)snprintf(r->text, sizeof(r->text), "%s", aif_h1parse_error(p)->text);
 }
 
 static void

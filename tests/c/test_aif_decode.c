@@ -25,7 +25,7 @@ typedef struct bytes {
 
 typedef struct gathered {
     bytes out;
-    size_t total;   /* also what did not fit */
+    size_t total; /* also what did not fit */
     size_t largest;
     size_t calls;
     size_t fail_at; /* the call that fails, counted from 1 */
@@ -48,8 +48,8 @@ zlib_encode(bytes *to, const void *data, size_t len, int window)
     z_stream z;
 
     memset(&z, 0, sizeof(z));
-    CHECK(deflateInit2(&z, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) ==
-          Z_OK);
+    CHECK(deflateInit2(&z, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY)
+          == Z_OK);
     z.next_in = (z_const Bytef *)data;
     z.avail_in = (uInt)len;
     z.next_out = to->data + to->len;
@@ -82,17 +82,16 @@ br_encode(bytes *to, const void *data, size_t len)
 {
     size_t n = SPACE - to->len;
 
-    CHECK(BrotliEncoderCompress(5, BROTLI_DEFAULT_WINDOW,
-                                BROTLI_DEFAULT_MODE, len, data, &n,
-                                to->data + to->len));
+    CHECK(BrotliEncoderCompress(5, BROTLI_DEFAULT_WINDOW, BROTLI_DEFAULT_MODE,
+                                len, data, &n, to->data + to->len));
     to->len += n;
 }
 
 static void
 zstd_encode(bytes *to, const void *data, size_t len)
 {
-    const size_t n = ZSTD_compress(to->data + to->len, SPACE - to->len, data,
-                                   len, 3);
+    const size_t n =
+        ZSTD_compress(to->data + to->len, SPACE - to->len, data, len, 3);
 
     CHECK(!ZSTD_isError(n));
     to->len += n;
@@ -105,9 +104,9 @@ typedef struct way {
 } way;
 
 static const way ways[] = {
-    {"gzip", gzip_encode, 1},    {"x-gzip", gzip_encode, 1},
+    {"gzip", gzip_encode, 1},       {"x-gzip", gzip_encode, 1},
     {"deflate", deflate_encode, 0}, {"deflate", raw_encode, 0},
-    {"br", br_encode, 0},        {"zstd", zstd_encode, 1},
+    {"br", br_encode, 0},           {"zstd", zstd_encode, 1},
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
@@ -191,8 +190,8 @@ decode(const char *list, const unsigned char *data, size_t len, size_t first,
 static int
 same_as_plain(void)
 {
-    return got.code == 0 && got.total == plain.len &&
-           memcmp(got.out.data, plain.data, plain.len) == 0;
+    return got.code == 0 && got.total == plain.len
+           && memcmp(got.out.data, plain.data, plain.len) == 0;
 }
 
 static void
@@ -251,8 +250,8 @@ test_cuts(void)
         }
         for (i = 0; i < 256; i++) {
             coded.data[coded.len] = (unsigned char)i;
-            CHECK(decode(ways[w].name, coded.data, coded.len + 1, SPACE, 1) <
-                  0);
+            CHECK(decode(ways[w].name, coded.data, coded.len + 1, SPACE, 1)
+                  < 0);
             CHECK(decode(ways[w].name, coded.data, coded.len + 1, 1, 1) < 0);
         }
     }
@@ -300,9 +299,8 @@ test_members(void)
                 CHECK(same_as_plain());
             }
             else {
-                CHECK_EQ_INT(
-                    decode(ways[w].name, coded.data, coded.len, i, 7),
-                    AIF_EDECODE);
+                CHECK_EQ_INT(decode(ways[w].name, coded.data, coded.len, i, 7),
+                             AIF_EDECODE);
                 CHECK(strstr(got.text, "behind the end") != NULL);
             }
         }
@@ -342,8 +340,8 @@ test_empty_members(void)
 static void
 test_skippable_frames(void)
 {
-    static const unsigned char frame[] = {0x50, 0x2a, 0x4d, 0x18, 3, 0, 0,
-                                          0,    'a',  'b',  'c'};
+    static const unsigned char frame[] = {0x50, 0x2a, 0x4d, 0x18, 3,  0,
+                                          0,    0,    'a',  'b',  'c'};
     size_t i, cut;
 
     fill_plain(10, 9);
@@ -360,8 +358,7 @@ test_skippable_frames(void)
         memcpy(coded.data + coded.len, frame, sizeof(frame));
         coded.len += sizeof(frame);
     }
-    CHECK_EQ_INT(decode("zstd", coded.data, coded.len, SPACE, 1),
-                 AIF_EDECODE);
+    CHECK_EQ_INT(decode("zstd", coded.data, coded.len, SPACE, 1), AIF_EDECODE);
 }
 
 static void
@@ -447,31 +444,34 @@ test_five_codings(void)
 static void
 test_lists(void)
 {
-    static const char *const nothing[] = {"", " ", ",", " ,\t, ", "identity",
-                                          "Identity,identity", ", identity ,"};
+    static const char *const nothing[] = {"",
+                                          " ",
+                                          ",",
+                                          " ,\t, ",
+                                          "identity",
+                                          "Identity,identity",
+                                          ", identity ,"};
     static const char *const unknown[] = {
-        "compress", "x-compress", "gzip br", "gzi", "gzipp", "g\0zip", "*",
-        "gzip;q=1", "gzip, foo", "x-br", "zlib"};
+        "compress", "x-compress", "gzip br",   "gzi",  "gzipp", "g\0zip",
+        "*",        "gzip;q=1",   "gzip, foo", "x-br", "zlib"};
     aif_decode *d;
     aif_err err;
     size_t i;
 
     for (i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
         d = (aif_decode *)(void *)&err;
-        CHECK_EQ_INT(
-            aif_decode_new(&d, nothing[i], strlen(nothing[i]), &err), 0);
+        CHECK_EQ_INT(aif_decode_new(&d, nothing[i], strlen(nothing[i]), &err),
+                     0);
         CHECK(d == NULL);
     }
     for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
-        CHECK_EQ_INT(
-            aif_decode_new(&d, unknown[i], strlen(unknown[i]), &err),
-            AIF_EDECODE);
+        CHECK_EQ_INT(aif_decode_new(&d, unknown[i], strlen(unknown[i]), &err),
+                     AIF_EDECODE);
         CHECK(d == NULL);
         CHECK(strstr(err.text, "is not known") != NULL);
     }
     CHECK_EQ_INT(aif_decode_new(&d, "g\0ip", 4, NULL), AIF_EDECODE);
-    CHECK_EQ_INT(aif_decode_new(&d, "gzip,br,br,br,br,identity", 25, &err),
-                 0);
+    CHECK_EQ_INT(aif_decode_new(&d, "gzip,br,br,br,br,identity", 25, &err), 0);
     aif_decode_free(d);
     CHECK_EQ_INT(aif_decode_new(&d, "gzip,br,br,br,br,br", 19, &err),
                  AIF_EDECODE);
@@ -508,8 +508,7 @@ test_deflate_detection(void)
     CHECK_EQ_INT(decode("deflate", none, sizeof(none), 1, 1), 0);
     CHECK_EQ_INT(decode("deflate", none, 1, 1, 1), AIF_ETRUNCATED);
     /* A preset dictionary that nobody has. */
-    CHECK_EQ_INT(decode("deflate", dict, sizeof(dict), SPACE, 1),
-                 AIF_EDECODE);
+    CHECK_EQ_INT(decode("deflate", dict, sizeof(dict), SPACE, 1), AIF_EDECODE);
 }
 
 /* A window beyond 8 MiB is refused before its memory is asked for. */
@@ -523,10 +522,9 @@ test_zstd_window(void)
         ZSTD_inBuffer in = {plain.data, 100, 0};
         ZSTD_outBuffer out = {coded.data, SPACE, 0};
 
-        CHECK(!ZSTD_isError(ZSTD_CCtx_reset(
-            c, ZSTD_reset_session_and_parameters)));
         CHECK(!ZSTD_isError(
-            ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, log)));
+            ZSTD_CCtx_reset(c, ZSTD_reset_session_and_parameters)));
+        CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, log)));
         /* Without the size of the content, which would make it smaller. */
         (void)ZSTD_compressStream2(c, &out, &in, ZSTD_e_flush);
         CHECK(ZSTD_compressStream2(c, &out, &in, ZSTD_e_end) == 0);

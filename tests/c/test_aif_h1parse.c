@@ -25,9 +25,9 @@ read_all_ways(reading *whole, const char *s, size_t len, int flags,
         /* The first turn is byte by byte, the others are cut in two. */
         read_fresh(&r, s, len, cut == 0 ? 1 : cut, cut == 0 ? 1 : 0, flags,
                    limits);
-        same = same && r.code == whole->code &&
-               (r.code != 0 || r.used == whole->used) &&
-               strcmp(r.trace, whole->trace) == 0;
+        same = same && r.code == whole->code
+               && (r.code != 0 || r.used == whole->used)
+               && strcmp(r.trace, whole->trace) == 0;
     }
     return same;
 }
@@ -77,13 +77,16 @@ static const message good[] = {
     {B(OK "Connection: closed\r\nContent-Length: 0\r\n\r\n"), 0, 0, 0,
      "<H200.1 \"OK\" 0 k [Connection=closed] [Content-Length=0]><M>", ""},
     {B(OK "Connection: keep-alive\r\nConnection: close\r\n"
-          "Content-Length: 0\r\n\r\n"), 0, 0, 0,
+          "Content-Length: 0\r\n\r\n"),
+     0, 0, 0,
      "<H200.1 \"OK\" 0  [Connection=keep-alive] [Connection=close]"
-     " [Content-Length=0]><M>", ""},
+     " [Content-Length=0]><M>",
+     ""},
     {B("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"), 0, 0, 0,
      "<H200.0 \"OK\" 1  [Content-Length=1]>{x}<M>", ""},
     {B("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n"
-       "Content-Length: 1\r\n\r\nx"), 0, 0, 0,
+       "Content-Length: 1\r\n\r\nx"),
+     0, 0, 0,
      "<H200.0 \"OK\" 1 k [Connection=Keep-Alive] [Content-Length=1]>{x}<M>",
      ""},
     {B(OK "Connection: close\r\nContent-Length: 1\r\n\r\nxHTTP/1.1"), 0, 0, 8,
@@ -112,17 +115,19 @@ static const message good[] = {
     {B("HTTP/1.1 100 Continue\r\n\r\n" OK "Content-Length: 1\r\n\r\nx"), 0, 0,
      0, "<I100><H200.1 \"OK\" 1 k [Content-Length=1]>{x}<M>", ""},
     {B("HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 P\r\n\r\n" OK
-       "\r\n"), HEAD, 0, 0,
-     "<I103 [Link=</a>]><I102><H200.1 \"OK\" 0 k><M>", ""},
+       "\r\n"),
+     HEAD, 0, 0, "<I103 [Link=</a>]><I102><H200.1 \"OK\" 0 k><M>", ""},
     {B("HTTP/1.1 100 C\r\nContent-Length: 3\r\nConnection: close\r\n\r\n" OK
-       "Content-Length: 0\r\n\r\n"), 0, 0, 0,
+       "Content-Length: 0\r\n\r\n"),
+     0, 0, 0,
      "<I100 [Content-Length=3] [Connection=close]>"
-     "<H200.1 \"OK\" 0 k [Content-Length=0]><M>", ""},
+     "<H200.1 \"OK\" 0 k [Content-Length=0]><M>",
+     ""},
     {B("HTTP/1.0 199 C\r\n\r\n\r\n" OK "Content-Length: 0\r\n\r\n"), 0, 0, 0,
      "<I199><H200.1 \"OK\" 0 k [Content-Length=0]><M>", ""},
     /* Chunked. */
-    {B(CHUNKED "5\r\nhello\r\n0\r\n\r\n"), 0, 0, 0,
-     CHUNKED_HEAD "{hello}<M>", ""},
+    {B(CHUNKED "5\r\nhello\r\n0\r\n\r\n"), 0, 0, 0, CHUNKED_HEAD "{hello}<M>",
+     ""},
     {B(CHUNKED "0\r\n\r\n"), 0, 0, 0, CHUNKED_HEAD "<M>", ""},
     {B(CHUNKED "1\r\na\r\n0000000000000002\r\nbc\r\n0\r\n\r\nHTTP"), 0, 0, 4,
      CHUNKED_HEAD "{abc}<M>", ""},
@@ -132,33 +137,37 @@ static const message good[] = {
      CHUNKED_HEAD "{\r\n}<M>", ""},
     {B(CHUNKED "1 ; a\t= b\r\nx\r\n0 \t\r\n\r\n"), 0, 0, 0,
      CHUNKED_HEAD "{x}<M>", ""},
-    {B(CHUNKED "1;\r\nx\r\n0;;\xff\r\n\r\n"), 0, 0, 0,
-     CHUNKED_HEAD "{x}<M>", ""},
+    {B(CHUNKED "1;\r\nx\r\n0;;\xff\r\n\r\n"), 0, 0, 0, CHUNKED_HEAD "{x}<M>",
+     ""},
     {B(CHUNKED "1\r\nx\r\n0\r\nDigest: abc\r\nX:\r\n\r\n"), 0, 0, 0,
      CHUNKED_HEAD "{x}<M [Digest=abc] [X=]>", ""},
     {B(OK "transfer-ENCODING:  CHUNKED  \r\n\r\n0\r\n\r\n"), 0, 0, 0,
      "<H200.1 \"OK\" -1 ck [transfer-ENCODING=CHUNKED]><M>", ""},
     {B(OK "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-          "0\r\nConnection: keep-alive\r\n\r\n"), 0, 0, 0,
+          "0\r\nConnection: keep-alive\r\n\r\n"),
+     0, 0, 0,
      "<H200.1 \"OK\" -1 c [Transfer-Encoding=chunked] [Connection=close]>"
-     "<M [Connection=keep-alive]>", ""},
+     "<M [Connection=keep-alive]>",
+     ""},
     {B(OK "Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 1\r\n\r\nx"),
      0, 0, 0,
      "<H200.1 \"OK\" 1 k [Upgrade=h2c] [Connection=upgrade]"
-     " [Content-Length=1]>{x}<M>", ""},
+     " [Content-Length=1]>{x}<M>",
+     ""},
     /* Requests. */
     {B("GET /a?b HTTP/1.1\r\nHost: h\r\n\r\nGET"), REQUEST, 0, 3,
      "<HGET.1 \"/a?b\" 0 k [Host=h]><M>", ""},
     {B("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi"), REQUEST, 0, 0,
      "<HPOST.0 \"/\" 2  [Content-Length=2]>{hi}<M>", ""},
     {B("QUERY * HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-       "2\r\nhi\r\n0\r\n\r\n"), REQUEST, 0, 0,
+       "2\r\nhi\r\n0\r\n\r\n"),
+     REQUEST, 0, 0,
      "<HQUERY.1 \"*\" -1 ck [Transfer-Encoding=chunked]>{hi}<M>", ""},
     {B("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n\x16\x03"), REQUEST, 0, 2,
      "<HCONNECT.1 \"h:1\" 0 k [Host=h:1]><M>", ""},
     {B("GET / HTTP/1.1\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nmore"),
-     REQUEST, 0, 4,
-     "<HGET.1 \"/\" 0 k [Upgrade=x] [Connection=Upgrade]><M>", ""},
+     REQUEST, 0, 4, "<HGET.1 \"/\" 0 k [Upgrade=x] [Connection=Upgrade]><M>",
+     ""},
 };
 
 #define LF_TEXT "bare LF"
@@ -215,8 +224,9 @@ static const message malformed[] = {
     {B(OK "A: b\0c\r\n\r\n"), 0, AIF_EPARSE, 0, "", "control byte"},
     {B(OK "A: b\x01\r\n\r\n"), 0, AIF_EPARSE, 0, "", "control byte"},
     {B(OK "A: b\x7f\r\n\r\n"), 0, AIF_EPARSE, 0, "", "control byte"},
-    {B(OK "A: b\x1f" "12345678\r\n\r\n"), 0, AIF_EPARSE, 0, "",
-     "control byte"},
+    {B(OK "A: b\x1f"
+          "12345678\r\n\r\n"),
+     0, AIF_EPARSE, 0, "", "control byte"},
     /* Framing. */
     {B(OK "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"), 0,
      AIF_EPARSE, 0, "", "repeated Content-Length"},
@@ -228,20 +238,23 @@ static const message malformed[] = {
     {B(OK "Content-Length: 5 5\r\n\r\nhello"), 0, AIF_EPARSE, 0, "", ""},
     {B(OK "Content-Length: 5\t\r\n\r\nhello"), 0, AIF_EPARSE, 0, "", ""},
     {B(OK "Content-Length: 5.0\r\n\r\nhello"), 0, AIF_EPARSE, 0, "", ""},
-    {B(OK "Content-Length: 9223372036854775808\r\n\r\n"), 0, AIF_EPARSE, 0,
-     "", "not a length"},
+    {B(OK "Content-Length: 9223372036854775808\r\n\r\n"), 0, AIF_EPARSE, 0, "",
+     "not a length"},
     {B(OK "Content-Length: 18446744073709551616\r\n\r\n"), 0, AIF_EPARSE, 0,
      "", ""},
     {B(OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
-          "0\r\n\r\n"), 0, AIF_EPARSE, 0, "", "with Transfer-Encoding"},
+          "0\r\n\r\n"),
+     0, AIF_EPARSE, 0, "", "with Transfer-Encoding"},
     {B(OK "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
-          "0\r\n\r\n"), 0, AIF_EPARSE, 0, "", "with Transfer-Encoding"},
+          "0\r\n\r\n"),
+     0, AIF_EPARSE, 0, "", "with Transfer-Encoding"},
     {B(OK "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
-          "0\r\n\r\n"), 0, AIF_EPARSE, 0, "", "repeated Transfer"},
+          "0\r\n\r\n"),
+     0, AIF_EPARSE, 0, "", "repeated Transfer"},
     {B(OK "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"), 0,
      AIF_EPARSE, 0, "", "is not \"chunked\""},
-    {B(OK "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 0,
-     AIF_EPARSE, 0, "", "is not \"chunked\""},
+    {B(OK "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 0, AIF_EPARSE,
+     0, "", "is not \"chunked\""},
     {B(OK "Transfer-Encoding: chunked, identity\r\n\r\n"), 0, AIF_EPARSE, 0,
      "", "is not \"chunked\""},
     {B(OK "Transfer-Encoding: identity\r\n\r\n"), 0, AIF_EPARSE, 0, "",
@@ -296,8 +309,7 @@ static const message malformed[] = {
      "begins with a blank"},
     {B(CHUNKED "0\r\nA: \0\r\n\r\n"), 0, AIF_EPARSE, 0, CHUNKED_HEAD,
      "control byte"},
-    {B(CHUNKED "0\r\n: b\r\n\r\n"), 0, AIF_EPARSE, 0, CHUNKED_HEAD,
-     "no name"},
+    {B(CHUNKED "0\r\n: b\r\n\r\n"), 0, AIF_EPARSE, 0, CHUNKED_HEAD, "no name"},
     {B(CHUNKED "0\r\nContent-Length: 1\r\n\r\n"), 0, AIF_EPARSE, 0,
      CHUNKED_HEAD, "in a trailer"},
     {B(CHUNKED "0\r\nTransfer-Encoding: chunked\r\n\r\n"), 0, AIF_EPARSE, 0,
@@ -314,10 +326,9 @@ static const message malformed[] = {
      "<H200.1 \"OK\" 5 k [Content-Length=5]>{hell}", "1 bytes before"},
     {B(CHUNKED "5\r\nhell"), EOF_AFTER, AIF_ETRUNCATED, 0,
      CHUNKED_HEAD "{hell}", "inside"},
-    {B(CHUNKED "1\r\nx\r\n"), EOF_AFTER, AIF_ETRUNCATED, 0,
-     CHUNKED_HEAD "{x}", "inside"},
-    {B(CHUNKED "0\r\n"), EOF_AFTER, AIF_ETRUNCATED, 0, CHUNKED_HEAD,
+    {B(CHUNKED "1\r\nx\r\n"), EOF_AFTER, AIF_ETRUNCATED, 0, CHUNKED_HEAD "{x}",
      "inside"},
+    {B(CHUNKED "0\r\n"), EOF_AFTER, AIF_ETRUNCATED, 0, CHUNKED_HEAD, "inside"},
     {B(CHUNKED "0\r\nA: b\r\n\r"), EOF_AFTER, AIF_ETRUNCATED, 0, CHUNKED_HEAD,
      "inside"},
     /* Requests. */
@@ -346,12 +357,13 @@ check_messages(const char *table, const message *m, size_t count)
 
     for (i = 0; i < count; i++, m++) {
         same = read_all_ways(&r, m->bytes, m->len, m->flags, NULL);
-        fits = r.code == m->code && strstr(r.text, m->text) != NULL &&
-               (m->trace == NULL || strcmp(r.trace, m->trace) == 0) &&
-               (m->code != 0 || r.used == m->len - m->behind);
+        fits = r.code == m->code && strstr(r.text, m->text) != NULL
+               && (m->trace == NULL || strcmp(r.trace, m->trace) == 0)
+               && (m->code != 0 || r.used == m->len - m->behind);
         if (!same || !fits) {
-            (void)fprintf(stderr, "%s %zu: code %d used %zu same %d\n"
-                                  "  %s\n  %s\n",
+            (void)fprintf(stderr,
+                          "%s %zu: code %d used %zu same %d\n"
+                          "  %s\n  %s\n",
                           table, i, r.code, r.used, same, r.trace, r.text);
         }
         CHECK(same);
@@ -376,9 +388,10 @@ test_malformed(void)
 static void
 test_reuse(void)
 {
-    static const char two[] = OK "Content-Length: 1\r\nConnection: close\r\n"
-                                 "\r\nx" CHUNKED "1\r\ny\r\n0\r\nT: u\r\n\r\n"
-                              OK "Content-Length: 0\r\n\r\n";
+    static const char two[] =
+        OK "Content-Length: 1\r\nConnection: close\r\n"
+           "\r\nx" CHUNKED "1\r\ny\r\n0\r\nT: u\r\n\r\n" OK
+           "Content-Length: 0\r\n\r\n";
     static reading r;
     const size_t len = sizeof(two) - 1;
     size_t at = 0;
@@ -444,8 +457,8 @@ test_take(void)
     CHECK_EQ_INT(aif_h1parse_feed(p, s, head, &used), 0);
     aif_header_init(&mine, 1, 1);
     aif_header_take(&mine, aif_h1parse_header(p));
-    CHECK_EQ_INT(
-        aif_h1parse_feed(p, s + head, sizeof(s) - 1 - head, &used), 0);
+    CHECK_EQ_INT(aif_h1parse_feed(p, s + head, sizeof(s) - 1 - head, &used),
+                 0);
     CHECK(aif_h1parse_is_done(p));
     aif_h1parse_reset(p, 0);
     CHECK_EQ_INT(aif_h1parse_feed(p, s, sizeof(s) - 1, &used), 0);
@@ -461,8 +474,8 @@ static void
 test_silent(void)
 {
     static const aif_h1parse_cbs none;
-    static const char s[] = "HTTP/1.1 100 C\r\n\r\n" CHUNKED
-                            "1\r\nx\r\n0\r\n\r\n";
+    static const char s[] =
+        "HTTP/1.1 100 C\r\n\r\n" CHUNKED "1\r\nx\r\n0\r\n\r\n";
     aif_h1parse *p = aif_h1parse_new(AIF_H1_RESPONSE, NULL, &none, NULL);
     size_t used;
 
@@ -478,8 +491,8 @@ test_silent(void)
 static void
 test_failing_upcalls(void)
 {
-    static const char s[] = "HTTP/1.1 100 C\r\n\r\n" CHUNKED
-                            "1\r\nx\r\n0\r\n\r\n";
+    static const char s[] =
+        "HTTP/1.1 100 C\r\n\r\n" CHUNKED "1\r\nx\r\n0\r\n\r\n";
     static reading r;
     aif_h1parse *p;
     size_t used;
@@ -506,8 +519,8 @@ test_failing_upcalls(void)
 static void
 test_failing_allocations(void)
 {
-    static const char s[] = "HTTP/1.1 100 C\r\nA: b\r\n\r\n" CHUNKED
-                            "1\r\nx\r\n0\r\nT: u\r\n\r\n";
+    static const char s[] =
+        "HTTP/1.1 100 C\r\nA: b\r\n\r\n" CHUNKED "1\r\nx\r\n0\r\nT: u\r\n\r\n";
     const long live = aif_mem_live();
     static reading r;
     aif_h1parse *p;

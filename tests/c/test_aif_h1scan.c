@@ -270,8 +270,8 @@ test_leading_limit(void)
 {
     unsigned i, n;
 
-    for (n = AIF_MAX_LEADING_CRLF / 2; n <= AIF_MAX_LEADING_CRLF / 2 + 1;
-         n++) {
+    for (n = AIF_MAX_LEADING_CRLF / 2; n <= AIF_MAX_LEADING_CRLF / 2 + 1; n++)
+    {
         start_big("");
         for (i = 0; i < n; i++) {
             add("\r\n");
@@ -289,16 +289,16 @@ static void
 test_status_bytes(void)
 {
     static const char *const allowed[] = {
-        "H", "T", "T", "P", "/", "1", ".", "01", " ",
-        "123456789", "0123456789", "0123456789", " ",
+        "H",  "T", "T",         "P",          "/",          "1", ".",
+        "01", " ", "123456789", "0123456789", "0123456789", " ",
     };
     size_t i;
     int c;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
         for (c = 0; c < 256; c++) {
-            CHECK((aif_h1scan_status_byte(i, (char)c) == NULL) ==
-                  (c != 0 && strchr(allowed[i], c) != NULL));
+            CHECK((aif_h1scan_status_byte(i, (char)c) == NULL)
+                  == (c != 0 && strchr(allowed[i], c) != NULL));
         }
     }
     CHECK(aif_h1scan_status_byte(13, 'x') == NULL);
@@ -331,14 +331,15 @@ test_request_lines(void)
     int minor;
     size_t i;
 
-    CHECK(aif_h1scan_request(good, sizeof(good) - 1, &method, &target,
-                             &minor) == NULL);
+    CHECK(aif_h1scan_request(good, sizeof(good) - 1, &method, &target, &minor)
+          == NULL);
     CHECK(method.len == 5 && memcmp(method.ptr, "PATCH", 5) == 0);
     CHECK(target.len == 11 && memcmp(target.ptr, "http://h/?q", 11) == 0);
     CHECK_EQ_INT(minor, 0);
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         CHECK(aif_h1scan_request(refused[i], strlen(refused[i]), &method,
-                                 &target, &minor) != NULL);
+                                 &target, &minor)
+              != NULL);
     }
 }
 

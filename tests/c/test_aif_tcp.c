@@ -352,9 +352,9 @@ test_small(void)
     aif_write w;
     char got[16] = {0};
     uv_buf_t bufs[] = {{.base = NULL, .len = 0},
-                       {.base = (char *)(uintptr_t) "GET ", .len = 4},
+                       {.base = (char *)(uintptr_t)"GET ", .len = 4},
                        {.base = NULL, .len = 0},
-                       {.base = (char *)(uintptr_t) "/", .len = 1}};
+                       {.base = (char *)(uintptr_t)"/", .len = 1}};
 
     begin(&p, 100);
     CHECK_EQ_STR(p.tcp->stage.type->name, "tcp");
@@ -574,7 +574,7 @@ test_eof(void)
     peer p;
     aif_write w;
     char got[8] = {0};
-    uv_buf_t buf = {.base = (char *)(uintptr_t) "more", .len = 4};
+    uv_buf_t buf = {.base = (char *)(uintptr_t)"more", .len = 4};
 
     begin(&p, 100);
     CHECK_EQ_INT(aif_stage_read(&p.tcp->stage, 1), 0);
@@ -679,14 +679,14 @@ test_early_answer(void)
     /* The same for a write that fails at once. */
     begin(&p, 100);
     CHECK_EQ_INT(send(p.fd, "408", 3, 0), 3);
-    buf = uv_buf_init((char *)(uintptr_t) "x", 1);
+    buf = uv_buf_init((char *)(uintptr_t)"x", 1);
     CHECK_EQ_INT(send_bufs(&p, &w, &buf, 1), 1);
     close(p.fd);
     p.fd = -1;
     usleep(20000);
-    buf = uv_buf_init((char *)(uintptr_t) "y", 1);
+    buf = uv_buf_init((char *)(uintptr_t)"y", 1);
     CHECK(send_bufs(&p, &w, &buf, 1) < 0);
-    buf = uv_buf_init((char *)(uintptr_t) "z", 1);
+    buf = uv_buf_init((char *)(uintptr_t)"z", 1);
     CHECK(send_bufs(&p, &w, &buf, 1) < 0);
     CHECK_EQ_INT(p.fails, 0);
     CHECK_EQ_INT(aif_stage_probe(&p.tcp->stage), AIF_EDISCONNECTED);
@@ -887,7 +887,7 @@ test_unconnected(void)
 {
     peer p;
     aif_write w;
-    uv_buf_t buf = {.base = (char *)(uintptr_t) "x", .len = 1};
+    uv_buf_t buf = {.base = (char *)(uintptr_t)"x", .len = 1};
     int families[] = {AF_INET, AF_INET6, AF_UNIX};
 
     for (size_t i = 0; i < 3; i++) {
@@ -920,7 +920,7 @@ test_unix(void)
     char got[8] = {0};
     int pair[2];
     int code;
-    uv_buf_t buf = {.base = (char *)(uintptr_t) "unix", .len = 4};
+    uv_buf_t buf = {.base = (char *)(uintptr_t)"unix", .len = 4};
 
     begin(&p, 100);
     first = p.tcp;

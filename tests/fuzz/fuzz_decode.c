@@ -19,8 +19,9 @@ typedef struct reading {
 } reading;
 
 static const char *const lists[] = {
-    "gzip", "deflate", "br",          "zstd",         "gzip, br",
-    "zstd,gzip", "br,deflate", "deflate, zstd", "gzip,gzip,gzip,gzip,gzip",
+    "gzip",       "deflate",       "br",
+    "zstd",       "gzip, br",      "zstd,gzip",
+    "br,deflate", "deflate, zstd", "gzip,gzip,gzip,gzip,gzip",
 };
 
 static void
@@ -39,8 +40,7 @@ sink(void *user, const char *data, size_t len)
 
     must(len > 0 && len <= AIF_DECODE_STEP);
     for (i = 0; i < len; i++) {
-        r->hash = (r->hash ^ (unsigned char)data[i]) *
-                  UINT64_C(1099511628211);
+        r->hash = (r->hash ^ (unsigned char)data[i]) * UINT64_C(1099511628211);
     }
     r->total += len;
     return r->total > MOST ? AIF_ETOOBIG : 0;
@@ -76,8 +76,8 @@ read_all(reading *r, const char *list, const uint8_t *data, size_t len,
     else {
         must(aif_decode_end(d, NULL) == r->code);
     }
-    must(r->code == 0 || r->code == AIF_EDECODE ||
-         r->code == AIF_ETRUNCATED || r->code == AIF_ETOOBIG);
+    must(r->code == 0 || r->code == AIF_EDECODE || r->code == AIF_ETRUNCATED
+         || r->code == AIF_ETOOBIG);
     must(r->code == 0 || r->code == AIF_ETOOBIG || err.text[0] != '\0');
     aif_decode_free(d);
 }
@@ -99,8 +99,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
      * either who complains first, the sink or the coding. */
     if (whole.code != AIF_ETOOBIG && cut.code != AIF_ETOOBIG) {
         must(whole.code == cut.code);
-        must(whole.code != 0 ||
-             (whole.hash == cut.hash && whole.total == cut.total));
+        must(whole.code != 0
+             || (whole.hash == cut.hash && whole.total == cut.total));
     }
     must(aif_mem_live() == 0);
     return 0;

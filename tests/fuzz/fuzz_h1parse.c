@@ -16,9 +16,9 @@ enum { HEAD = 1, REQUEST = 2, SMALL = 4, EOF_AFTER = 8, DEAF = 16 };
 
 typedef struct reading {
     uint64_t hash;
-    unsigned upcalls;  /* but for on_body */
+    unsigned upcalls; /* but for on_body */
     unsigned fail_at;
-    uint64_t body;     /* bytes of the present message */
+    uint64_t body; /* bytes of the present message */
     uint64_t fail_body;
     int failed;
     int code;
@@ -71,13 +71,12 @@ mix_header(reading *r, const aif_header *h)
         /* What is passed on can be trusted not to split a line. */
         must(name.len > 0);
         for (j = 0; j < name.len; j++) {
-            must(name.ptr[j] > 0x20 && name.ptr[j] < 0x7f &&
-                 name.ptr[j] != ':');
+            must(name.ptr[j] > 0x20 && name.ptr[j] < 0x7f
+                 && name.ptr[j] != ':');
         }
         for (j = 0; j < value.len; j++) {
-            must(((unsigned char)value.ptr[j] >= 0x20 ||
-                  value.ptr[j] == '\t') &&
-                 value.ptr[j] != 0x7f);
+            must(((unsigned char)value.ptr[j] >= 0x20 || value.ptr[j] == '\t')
+                 && value.ptr[j] != 0x7f);
         }
         mix_slice(r, name);
         mix_slice(r, value);

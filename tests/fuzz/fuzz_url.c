@@ -56,25 +56,24 @@ check_whole(const aif_url *u)
     size_t i;
 
     must(u->text.len <= AIF_MAX_URL);
-    must(u->fragment_off <= u->text.len &&
-         u->fragment_len <= u->text.len - u->fragment_off);
-    must(u->userinfo_off <= u->text.len &&
-         u->userinfo_len <= u->text.len - u->userinfo_off);
+    must(u->fragment_off <= u->text.len
+         && u->fragment_len <= u->text.len - u->fragment_off);
+    must(u->userinfo_off <= u->text.len
+         && u->userinfo_len <= u->text.len - u->userinfo_off);
     must(u->authority_off + u->authority_len <= u->target_off);
     must(u->target_off + u->target_len <= u->text.len);
     must(scheme.len > 1 && (scheme.ptr[0] == 'h' || scheme.ptr[0] == 'w'));
     /* http, ws; https, wss */
     must((scheme.len % 2 == 1) == (u->secure != 0));
     for (i = 0; i < u->text.len; i++) {
-        must((unsigned char)u->text.data[i] > 0x20 &&
-             u->text.data[i] != 0x7f);
+        must((unsigned char)u->text.data[i] > 0x20 && u->text.data[i] != 0x7f);
     }
     check_host(u);
     check_target(u);
     aif_url_init(&again);
     must(aif_url_parse(&again, u->text.data, u->text.len, NULL) == 0);
-    must(again.text.len == u->text.len &&
-         memcmp(again.text.data, u->text.data, u->text.len) == 0);
+    must(again.text.len == u->text.len
+         && memcmp(again.text.data, u->text.data, u->text.len) == 0);
     must(again.port == u->port && again.target_off == u->target_off);
     must(aif_url_same_origin(u, &again));
     aif_url_fini(&again);
