@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -209,9 +210,7 @@ async def with_requests(place: Place, urls: list[str]) -> Outcome:
         session.trust_env = False
         for url in urls:
             try:
-                response = session.get(
-                    url, allow_redirects=False, verify=place.ca_file, timeout=10
-                )
+                response = session.get(url, allow_redirects=False, verify=place.ca_file, timeout=10)
                 results.append((response.status_code, response.content))
             except requests.ConnectionError:
                 results.append(("refused", b""))
@@ -293,7 +292,7 @@ async def by_hand(place: Place, checks: Checks) -> dict[str, float]:
     checks.that("by hand: a status line", head.startswith(b"HTTP/1.1 200"))
     checks.that("fetch: it waited for the response", found.timings["wait"] >= DELAY * 0.9)
     names = ("connect", "write", "read")
-    return dict(zip(names, (b - a for a, b in zip(marks, marks[1:], strict=False)), strict=True))
+    return dict(zip(names, (b - a for a, b in itertools.pairwise(marks)), strict=True))
 
 
 async def certificates(place: Place, checks: Checks) -> list[str]:

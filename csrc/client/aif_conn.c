@@ -1,8 +1,9 @@
 /* aif_conn.c -- a connection's beginning and end: dial, handshake, close.
  *
- * conn_enter and conn_leave stand around everything that calls up; the memory
- * goes in the last leave after the close. After any upcall the connection may
- * be closed (the state tells) and its fetch gone (c->fetch tells).
+ * aif_conn_enter() and aif_conn_leave() stand around everything that calls up;
+ * the memory goes in the last leave after the close. After any upcall the
+ * connection may be closed (the state tells) and its fetch gone (c->fetch
+ * tells).
  */
 #include "client/aif_conn.h"
 
@@ -24,7 +25,7 @@ aif_conn_leave(aif_conn *c)
     }
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 void
 aif_conn_close(aif_conn *c)
@@ -164,7 +165,7 @@ aif_conn_abandon(aif_conn *c, int drain)
     conn_drain(c);
 }
 
-/* ---- the beginning ------------------------------------------------------- */
+/* ---- the beginning ------------------------------------------------------ */
 
 static void
 on_dial_resolved(void *user, int cached)

@@ -76,7 +76,7 @@ int aif_conn_is_fresh(aif_conn *c, uint64_t now);
 /* Reading on or off, for back-pressure. */
 void aif_conn_read(aif_conn *c, int on);
 
-/* ---- between the two files of the connection ----------------------------- */
+/* ---- between the two files of the connection ---------------------------- */
 
 /* Around everything that calls up. After an upcall |c| may be CLOSED, and
  * c->fetch tells whether its fetch is still there. */

@@ -12,7 +12,7 @@
 /* Direct reads into the body's own memory pay from here on. */
 #define DIRECT_MIN (16u * 1024u)
 
-/* ---- the exchange -------------------------------------------------------- */
+/* ---- the exchange ------------------------------------------------------- */
 
 /* The message is whole. |silent| says that nothing came behind it. */
 static void
@@ -272,7 +272,7 @@ aif_conn_read(aif_conn *c, int on)
     }
 }
 
-/* ---- what the parser says ------------------------------------------------ */
+/* ---- what the parser says ----------------------------------------------- */
 
 /* The peer's Keep-Alive: timeout=N (RFC 2068 19.7.1.1), less a margin for the
  * time a request is on its way; 0 when it does not say. */

@@ -73,7 +73,7 @@ aif_fetch_free(aif_fetch *f)
     let_go(f);
 }
 
-/* ---- limits -------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------- */
 
 static uint64_t
 earlier(uint64_t a, uint64_t b)
@@ -153,7 +153,7 @@ on_due(aif_deadline *d)
     }
 }
 
-/* ---- phases -------------------------------------------------------------- */
+/* ---- phases ------------------------------------------------------------- */
 
 void
 aif_fetch_enter(aif_fetch *f, aif_phase phase, uint64_t now)
@@ -278,7 +278,7 @@ aif_fetch_read(aif_fetch *f)
     }
 }
 
-/* ---- the response -------------------------------------------------------- */
+/* ---- the response ------------------------------------------------------- */
 
 /* Joins all Content-Encoding fields: a sender may split the list. */
 static int
@@ -448,7 +448,7 @@ aif_fetch_space(aif_fetch *f, size_t *len)
     return f->cbs->on_space(f->user, f, len);
 }
 
-/* ---- the ways out -------------------------------------------------------- */
+/* ---- the ways out ------------------------------------------------------- */
 
 void
 aif_fetch_end(aif_fetch *f, int code)

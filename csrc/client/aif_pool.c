@@ -21,7 +21,7 @@
 static void on_sweep(aif_deadline *d);
 static void pool_pump(aif_pool *p);
 
-/* ---- origins ------------------------------------------------------------- */
+/* ---- origins ------------------------------------------------------------ */
 
 static uint64_t
 hash_key(const char *key, size_t len)
@@ -220,7 +220,7 @@ aif_pool_leave_origin(aif_origin *o)
     }
 }
 
-/* ---- the queue ----------------------------------------------------------- */
+/* ---- the queue ---------------------------------------------------------- */
 
 static int
 origin_is_full(const aif_pool *p, const aif_origin *o)
@@ -235,6 +235,12 @@ pool_is_full(const aif_pool *p)
     return p->settings.limit > 0 && p->open >= p->settings.limit;
 }
 
+static uint64_t
+seq_of(aif_list *node)
+{
+    return AIF_LIST_ENTRY(node, aif_fetch, waiting)->seq;
+}
+
 /* Into |queue|, by order of arrival: nearly always at the tail; a retry or one
  * that had stepped aside goes to its place from the front. */
 static void
@@ -243,11 +249,11 @@ enqueue(aif_list *queue, aif_fetch *f)
     aif_list *tail = aif_list_tail(queue);
     aif_list *at = queue->next;
 
-    if (tail == NULL || AIF_LIST_ENTRY(tail, aif_fetch, waiting)->seq < f->seq) {
+    if (tail == NULL || seq_of(tail) < f->seq) {
         aif_list_push_tail(queue, &f->waiting);
         return;
     }
-    while (at != queue && AIF_LIST_ENTRY(at, aif_fetch, waiting)->seq < f->seq) {
+    while (at != queue && seq_of(at) < f->seq) {
         at = at->next;
     }
     aif_list_insert_before(at, &f->waiting);
@@ -446,7 +452,7 @@ aif_pool_closed(aif_pool *p, aif_origin *o)
     pool_pump(p);
 }
 
-/* ---- the pool ------------------------------------------------------------ */
+/* ---- the pool ----------------------------------------------------------- */
 
 static void
 on_sweep(aif_deadline *d)

@@ -51,7 +51,8 @@ typedef struct aif_pool_hooks {
      * calls on_open. NULL with |err| set. */
     aif_stage *(*tls_new)(void *user, aif_stage *below, aif_origin *o,
                           aif_err *err);
-    /* The first exchange over a TLS stage went well: its session may be kept. */
+    /* The first exchange over a TLS stage went well: its session may be
+     * kept. */
     void (*tls_used)(void *user, aif_stage *tls, aif_origin *o);
     /* |o|->tls begins and ceases to be used. */
     void (*origin_open)(void *user, aif_origin *o);
@@ -61,7 +62,7 @@ typedef struct aif_pool_hooks {
 typedef struct aif_pool_settings {
     unsigned limit;          /* open connections; 0: no limit */
     unsigned limit_per_host; /* by origin; 0: no limit */
-    uint64_t keepalive;      /* ns that a connection may idle; 0: none is kept */
+    uint64_t keepalive;      /* ns that a connection may idle; 0: not at all */
     unsigned force_close : 1;
     unsigned dns_ttl_ms;
     int family;

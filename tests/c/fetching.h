@@ -42,13 +42,13 @@ typedef struct call {
     uint16_t port;
     int secure;
     /* What to do. */
-    act in_head, in_body, in_done, in_space;
+    act in_head, in_body, in_trailer, in_done, in_space;
     act in_phase[AIF_PHASE_DONE]; /* when that phase ends */
     struct call *other;
     char *space; /* for on_space */
     size_t space_len;
     /* What happened. */
-    unsigned heads, bodies, spaces, dones, phases;
+    unsigned heads, bodies, trailers, spaces, dones, phases;
     int code;
     int status;
     int reused, retried;
@@ -75,7 +75,7 @@ typedef struct bench {
 
 static bench b;
 
-/* ---- the pool's own account ---------------------------------------------- */
+/* ---- the pool's own account --------------------------------------------- */
 
 static inline unsigned
 list_length(const aif_list *l)
@@ -169,7 +169,7 @@ check_pool(aif_pool *p)
     }
 }
 
-/* ---- the bench ----------------------------------------------------------- */
+/* ---- the bench ---------------------------------------------------------- */
 
 static inline void
 on_tick(uv_timer_t *t)
@@ -272,7 +272,7 @@ bench_close(void)
     CHECK_EQ_INT(aif_loop_fini(&b.loop), 0);
 }
 
-/* ---- calls --------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------- */
 
 static inline int call_start(call *c);
 
@@ -371,6 +371,18 @@ call_on_body(void *user, aif_fetch *f, const char *data, size_t len)
     return call_act(c, c->in_body);
 }
 
+static inline int
+call_on_trailer(void *user, aif_fetch *f, aif_header *trailer)
+{
+    call *c = user;
+
+    CHECK(c->f == f);
+    CHECK_EQ_INT(c->dones, 0);
+    CHECK_EQ_INT(c->heads, 1);
+    c->trailers += trailer->count;
+    return call_act(c, c->in_trailer);
+}
+
 static inline void
 call_on_phase(void *user, aif_fetch *f, aif_phase ended)
 {
@@ -406,6 +418,7 @@ call_on_done(void *user, aif_fetch *f, int code)
 static const aif_fetch_cbs call_cbs = {
     .on_head = call_on_head,
     .on_body = call_on_body,
+    .on_trailer = call_on_trailer,
     .on_phase = call_on_phase,
     .on_done = call_on_done,
 };

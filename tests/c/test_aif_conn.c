@@ -1,6 +1,6 @@
-/* Tests of aif_conn: when a connection is kept and when it must not be, what is
- * sent twice, bodies nobody wants, writes that fail, and the TLS stage's place
- * in all that, played by a stage that hides nothing. */
+/* Tests of aif_conn: when a connection is kept and when it must not be, what
+ * is sent twice, bodies nobody wants, writes that fail, and the TLS stage's
+ * place in all that, played by a stage that hides nothing. */
 #include "client/aif_conn.h"
 
 #include <unistd.h>
@@ -19,7 +19,7 @@ only_conn(void)
     return AIF_LIST_ENTRY(node, aif_conn, link);
 }
 
-/* ---- kept and not kept --------------------------------------------------- */
+/* ---- kept and not kept -------------------------------------------------- */
 
 static void
 test_reuse(void)
@@ -47,14 +47,14 @@ test_what_is_kept(void)
         {OK("2", "hi"), "hi", 1, 200},
         {OK_HEAD "Connection: close\r\nContent-Length: 2\r\n\r\nhi", "hi", 0,
          200},
-        {OK_HEAD "Connection: x, Close\r\nContent-Length: 2\r\n\r\nhi", "hi", 0,
-         200},
+        {OK_HEAD "Connection: x, Close\r\nContent-Length: 2\r\n\r\nhi", "hi",
+         0, 200},
         {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", "hi", 0, 200},
         {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"
          "Content-Length: 2\r\n\r\nhi",
          "hi", 1, 200},
-        {OK_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi",
-         1, 200},
+        {OK_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "hi", 1, 200},
         {"HTTP/1.1 100 Continue\r\n\r\n" OK("2", "hi"), "hi", 1, 200},
         {"HTTP/1.1 204 No Content\r\n\r\n", "", 1, 204},
         {"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "", 1, 304},
@@ -108,6 +108,27 @@ test_head_request(void)
     bench_close();
 }
 
+/* Who says that the connection is to close does not leave it to the server. */
+static void
+test_close_after(void)
+{
+    call c;
+
+    bench_open();
+    SERVE(0, say_hi);
+    for (int i = 0; i < 3; i++) {
+        call_init(&c, 0);
+        c.f->close_after = i != 1;
+        c.in_head = i == 2 ? RETURN_DISCARD : DO_NOTHING;
+        CHECK_EQ_INT(call_start(&c), 0);
+        call_end(&c, 0);
+        CHECK_EQ_INT(b.pool->open, i == 1);
+    }
+    CHECK(c.reused);
+    CHECK_EQ_INT(b.server[0].accepted, 2);
+    bench_close();
+}
+
 /* The peer's Keep-Alive, less a margin, but never more than our own. */
 static void
 test_keep_alive_timeout(void)
@@ -122,11 +143,15 @@ test_keep_alive_timeout(void)
         {REQUEST,
          SAY(OK_HEAD "Keep-Alive: timeout=900\r\nContent-Length: 2\r\n\r\nhi"),
          AGAIN},
+        {REQUEST,
+         SAY(OK_HEAD
+             "Keep-Alive: timeout=\"5\"\r\nContent-Length: 2\r\n\r\nhi"),
+         AGAIN},
     };
-    static const uint64_t ms[] = {9000, 500, 60000};
+    static const uint64_t ms[] = {9000, 500, 60000, 4000};
     uint64_t left;
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         const step *script = row[i];
 
         bench_open();
@@ -143,7 +168,7 @@ test_keep_alive_timeout(void)
     }
 }
 
-/* ---- poison -------------------------------------------------------------- */
+/* ---- poison ------------------------------------------------------------- */
 
 #define EVIL OK("4", "evil")
 
@@ -262,7 +287,7 @@ test_poison_behind_direct_read(void)
     bench_close();
 }
 
-/* ---- sent twice ---------------------------------------------------------- */
+/* ---- sent twice --------------------------------------------------------- */
 
 static const step then_close[] = {REQUEST, SAY(OK("2", "hi")), REQUEST, CLOSE};
 static const step then_reset[] = {REQUEST, SAY(OK("2", "hi")), REQUEST, RESET};
@@ -409,7 +434,7 @@ test_harm_before_retry(void)
     }
 }
 
-/* ---- bodies nobody wants ------------------------------------------------- */
+/* ---- bodies nobody wants ------------------------------------------------ */
 
 static const step short_body[] = {
     REQUEST, SAY(OK_HEAD "Content-Length: 1000\r\n\r\n"), NAP(2),
@@ -418,7 +443,8 @@ static const step short_body[] = {
 static const step long_body[] = {
     REQUEST, SAY(OK_HEAD "Content-Length: 65540\r\n\r\nabc"), END};
 static const step endless[] = {
-    REQUEST, SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n20000\r\n"), NAP(2),
+    REQUEST, SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n20000\r\n"),
+    NAP(2),
     {STEP_SAY, (char[40000]){0}, 40000, 0}, NAP(2),
     {STEP_SAY, (char[40000]){0}, 40000, 0}, END};
 
@@ -583,7 +609,7 @@ test_drain_poisoned(void)
     bench_close();
 }
 
-/* ---- the request's own troubles ------------------------------------------ */
+/* ---- the request's own troubles ----------------------------------------- */
 
 static char big[8 * 1024 * 1024];
 
@@ -598,8 +624,8 @@ start_upload(call *c, unsigned i)
     CHECK_EQ_INT(call_start(c), 0);
 }
 
-/* An answer before the body is sent counts, whether the server hangs up, resets
- * or stays; the connection is never kept. */
+/* An answer before the body is sent counts, whether the server hangs up,
+ * resets or stays; the connection is never kept. */
 static void
 test_early_response(void)
 {
@@ -645,7 +671,7 @@ test_write_fails(void)
     bench_close();
 }
 
-/* ---- dialling ------------------------------------------------------------ */
+/* ---- dialling ----------------------------------------------------------- */
 
 static void
 test_dial_fails(void)
@@ -705,7 +731,7 @@ test_unix_socket(void)
     CHECK(rmdir(path) == 0);
 }
 
-/* ---- TLS, played --------------------------------------------------------- */
+/* ---- TLS, played -------------------------------------------------------- */
 
 enum { OPEN_AT_ONCE, OPEN_ON_BYTE, FAIL_ON_BYTE, EOF_ON_BYTE, NOT_MADE };
 
@@ -1066,6 +1092,7 @@ main(void)
         CHECK_TEST(test_reuse),
         CHECK_TEST(test_what_is_kept),
         CHECK_TEST(test_head_request),
+        CHECK_TEST(test_close_after),
         CHECK_TEST(test_keep_alive_timeout),
         CHECK_TEST(test_poison_in_the_same_segment),
         CHECK_TEST(test_poison_behind_no_body),

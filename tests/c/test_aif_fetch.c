@@ -1,5 +1,5 @@
-/* Tests of aif_fetch: one request's states, limits of time, body and ends, over
- * real loopback connections. */
+/* Tests of aif_fetch: one request's states, limits of time, body and ends,
+ * over real loopback connections. */
 #include "client/aif_fetch.h"
 
 #include <zlib.h>
@@ -9,7 +9,7 @@
 static const step say_hi[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
 static const step silent[] = {REQUEST, END};
 
-/* ---- a whole life -------------------------------------------------------- */
+/* ---- a whole life ------------------------------------------------------- */
 
 static void
 test_whole_life(void)
@@ -135,7 +135,7 @@ test_request_body_arrives_whole(void)
     bench_close();
 }
 
-/* ---- starting ------------------------------------------------------------ */
+/* ---- starting ----------------------------------------------------------- */
 
 static void
 test_start_refuses(void)
@@ -199,7 +199,7 @@ test_cancel_and_discard_out_of_time(void)
     bench_close();
 }
 
-/* ---- cancelling ---------------------------------------------------------- */
+/* ---- cancelling --------------------------------------------------------- */
 
 static const step by_halves[] = {REQUEST,
                                  SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"),
@@ -359,7 +359,7 @@ test_upcall_fails(void)
     bench_close();
 }
 
-/* ---- limits of time ------------------------------------------------------ */
+/* ---- limits of time ----------------------------------------------------- */
 
 static void
 check_late(call *c, aif_limit limit, unsigned ms, uint64_t started)
@@ -368,7 +368,7 @@ check_late(call *c, aif_limit limit, unsigned ms, uint64_t started)
 
     UNTIL(c->dones > 0);
     took = uv_hrtime() - started;
-    CHECK(took >= ms * MS && took < (ms + 500) * MS);
+    CHECK(took >= ms * MS && took < (ms + 3000) * MS);
     CHECK_EQ_INT(c->limit, limit);
     call_end(c, AIF_ETIMEOUT);
     CHECK(c->err.text[0] != '\0');
@@ -422,9 +422,9 @@ test_limit_acquire(void)
     call_end(&first, AIF_ECANCELLED);
     /* It ends with the connection: the answer may take longer. */
     call_init(&c, 0);
-    c.f->limits.acquire = 20 * MS;
+    c.f->limits.acquire = 60 * MS;
     CHECK_EQ_INT(call_start(&c), 0);
-    settle(50);
+    settle(100);
     CHECK_EQ_INT(c.dones, 0);
     aif_fetch_cancel(c.f);
     call_end(&c, AIF_ECANCELLED);
@@ -489,12 +489,12 @@ static void
 test_limit_wait(void)
 {
     static const step drip[] = {
-        REQUEST, NAP(15), SAY("HTTP/1.1 2"), NAP(15), SAY("00 OK\r\nX: "),
-        NAP(15), SAY("y"), NAP(15), SAY("y"), NAP(15), SAY("y"), NAP(15),
-        SAY("y"), NAP(15), SAY("y"), NAP(15), SAY("y"), END};
+        REQUEST, NAP(40), SAY("HTTP/1.1 2"), NAP(40), SAY("00 OK\r\nX: "),
+        NAP(40), SAY("y"), NAP(40), SAY("y"), NAP(40), SAY("y"), NAP(40),
+        SAY("y"), NAP(40), SAY("y"), NAP(40), SAY("y"), END};
     static const step slow_body[] = {REQUEST, SAY(OK_HEAD), NAP(1),
                                      SAY("Content-Length: 2\r\n\r\nh"),
-                                     NAP(60), SAY("i"), END};
+                                     NAP(150), SAY("i"), END};
     call c;
     uint64_t now;
 
@@ -510,13 +510,13 @@ test_limit_wait(void)
     /* Bytes of the head move the limit between reads but not this one. */
     now = uv_hrtime();
     call_init(&c, 1);
-    c.f->limits.wait = 70 * MS;
-    c.f->limits.read = 50 * MS;
+    c.f->limits.wait = 250 * MS;
+    c.f->limits.read = 180 * MS;
     CHECK_EQ_INT(call_start(&c), 0);
-    check_late(&c, AIF_LIMIT_WAIT, 70, now);
+    check_late(&c, AIF_LIMIT_WAIT, 250, now);
     /* It ends with the head. */
     call_init(&c, 2);
-    c.f->limits.wait = 30 * MS;
+    c.f->limits.wait = 120 * MS;
     CHECK_EQ_INT(call_start(&c), 0);
     call_good(&c, "hi");
     bench_close();
@@ -526,8 +526,8 @@ static void
 test_limit_read(void)
 {
     static const step steady[] = {
-        REQUEST, SAY(OK_HEAD "Content-Length: 5\r\n\r\n"), NAP(20), SAY("a"),
-        NAP(20), SAY("b"), NAP(20), SAY("c"), NAP(20), SAY("d"), NAP(20),
+        REQUEST, SAY(OK_HEAD "Content-Length: 5\r\n\r\n"), NAP(50), SAY("a"),
+        NAP(50), SAY("b"), NAP(50), SAY("c"), NAP(50), SAY("d"), NAP(50),
         SAY("e"), END};
     call c;
     uint64_t now;
@@ -546,10 +546,10 @@ test_limit_read(void)
     }
     now = uv_hrtime();
     call_init(&c, 2);
-    c.f->limits.read = 60 * MS;
+    c.f->limits.read = 220 * MS;
     CHECK_EQ_INT(call_start(&c), 0);
     call_good(&c, "abcde");
-    CHECK(uv_hrtime() - now > 80 * MS);
+    CHECK(uv_hrtime() - now > 220 * MS);
     bench_close();
 }
 
@@ -577,7 +577,7 @@ test_limit_read_spares_sending(void)
     bench_close();
 }
 
-/* ---- the body ------------------------------------------------------------ */
+/* ---- the body ----------------------------------------------------------- */
 
 static void
 test_pause_and_resume(void)
@@ -594,10 +594,10 @@ test_pause_and_resume(void)
     SERVE(0, script);
     call_init(&c, 0);
     c.in_body = DO_PAUSE;
-    c.f->limits.read = 25 * MS;
+    c.f->limits.read = 120 * MS;
     CHECK_EQ_INT(call_start(&c), 0);
     UNTIL(c.body_len > 0);
-    settle(60); /* and the limit between reads stands still */
+    settle(180); /* and the limit between reads stands still */
     CHECK_EQ_INT(c.dones, 0);
     CHECK(c.body_len <= AIF_SLAB_SIZE);
     before = c.body_len;
@@ -610,7 +610,7 @@ test_pause_and_resume(void)
     aif_fetch_resume(c.f);
     call_end(&c, 0);
     CHECK_EQ_INT(c.body_len, sizeof(flood));
-    /* A fetch that ended while it was paused leaves a connection that reads. */
+    /* Cancelled while it is paused. */
     call_init(&c, 0);
     c.in_body = DO_PAUSE;
     CHECK_EQ_INT(call_start(&c), 0);
@@ -693,8 +693,8 @@ test_max_body(void)
     static const step five[] = {REQUEST, SAY(OK("5", "abcde")), AGAIN};
     static const step chunked[] = {
         REQUEST,
-        SAY(OK_HEAD
-            "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+        SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+                    "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
         AGAIN};
     call c;
 
@@ -717,7 +717,43 @@ test_max_body(void)
     bench_close();
 }
 
-/* ---- codings ------------------------------------------------------------- */
+/* Trailer fields come once, after the body; and the upcall for them may do
+ * what the others may. */
+static void
+test_trailer(void)
+{
+    static const step chunked[] = {
+        REQUEST,
+        SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+                    "3\r\nabc\r\n0\r\nA: x\r\nB: y\r\n\r\n"),
+        AGAIN};
+    static const act harm[] = {DO_NOTHING,    DO_PAUSE, DO_DISCARD,
+                               DO_CANCEL,     DO_FREE,  DO_CLOSE_POOL,
+                               RETURN_FAILURE};
+    static const int code[] = {0, 0, 0, AIF_ECANCELLED, 0, AIF_ECLOSED,
+                               AIF_ECALLBACK};
+    call c;
+
+    for (unsigned i = 0; i < 7; i++) {
+        bench_open();
+        SERVE(0, chunked);
+        call_init(&c, 0);
+        c.in_trailer = harm[i];
+        CHECK_EQ_INT(call_start(&c), 0);
+        UNTIL(c.dones > 0 || c.f == NULL);
+        CHECK_EQ_INT(c.dones, harm[i] != DO_FREE);
+        CHECK_EQ_INT(c.code, code[i]);
+        CHECK(c.trailers == 2 && c.body_len == 3);
+        (void)call_act(&c, c.f == NULL ? DO_NOTHING : DO_FREE);
+        CHECK_EQ_INT(b.pool->idle_count, i < 3);
+        if (i < 3) {
+            CHECK(get_good(0, "abc"));
+        }
+        bench_close();
+    }
+}
+
+/* ---- codings ------------------------------------------------------------ */
 
 static char gzipped[4096];
 static char whole[8192];
@@ -792,6 +828,13 @@ test_decoding(void)
     CHECK_EQ_INT(call_start(&c), 0);
     call_end(&c, AIF_EDECODE);
     CHECK_EQ_INT(c.bodies, 0);
+    /* An unknown coding is nothing to who does not want the body. */
+    call_init(&c, 1);
+    c.f->decode_body = 1;
+    c.in_head = RETURN_DISCARD;
+    CHECK_EQ_INT(call_start(&c), 0);
+    call_end(&c, 0);
+    CHECK_EQ_INT(c.err.text[0], '\0');
     /* The ceiling counts what comes out. */
     len = gzip(zeros, sizeof(zeros));
     CHECK(len < 4096);
@@ -837,14 +880,16 @@ test_harm_inside_decoder(void)
     }
 }
 
-/* ---- truncation ---------------------------------------------------------- */
+/* ---- truncation --------------------------------------------------------- */
 
 static void
 check_truncated(unsigned i, int code)
 {
     call c;
 
-    call_begin(&c, i);
+    call_init(&c, i);
+    c.f->decode_body = 1;
+    CHECK_EQ_INT(call_start(&c), 0);
     call_end(&c, code);
     CHECK_EQ_INT(b.pool->open, 0);
     CHECK(!c.retried);
@@ -871,14 +916,17 @@ test_truncated(void)
     static const step until_close_reset[] = {REQUEST, SAY(OK_HEAD "\r\nabc"),
                                              NAP(5), RESET};
     static const step until_close[] = {REQUEST, SAY(OK_HEAD "\r\nabc"), CLOSE};
+    static const step nothing_coded[] = {
+        REQUEST, SAY(OK_HEAD "Content-Encoding: gzip\r\n\r\n"), CLOSE};
     static const int code[] = {
         AIF_ETRUNCATED, AIF_ETRUNCATED,    AIF_ETRUNCATED, AIF_ETRUNCATED,
-        AIF_ETRUNCATED, AIF_EDISCONNECTED, UV_ECONNRESET,  UV_ECONNRESET};
+        AIF_ETRUNCATED, AIF_EDISCONNECTED, UV_ECONNRESET,  UV_ECONNRESET,
+        AIF_ETRUNCATED};
 
     bench_open();
     SERVE(0, length, chunk, no_last, trailer, head, nothing, reset,
-          until_close_reset, until_close);
-    for (unsigned i = 0; i < 8; i++) {
+          until_close_reset, nothing_coded, until_close);
+    for (unsigned i = 0; i < 9; i++) {
         check_truncated(0, code[i]);
     }
     CHECK(!get_good(0, "abc"));
@@ -903,7 +951,7 @@ test_malformed(void)
     bench_close();
 }
 
-/* ---- memory -------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------- */
 
 static const step *
 torture_route(server *s, const char *head)
@@ -1043,6 +1091,7 @@ main(void)
         CHECK_TEST(test_limit_read_after_resume),
         CHECK_TEST(test_direct_reads),
         CHECK_TEST(test_max_body),
+        CHECK_TEST(test_trailer),
         CHECK_TEST(test_decoding),
         CHECK_TEST(test_harm_inside_decoder),
         CHECK_TEST(test_truncated),

@@ -14,7 +14,7 @@ static const step hi_and_close[] = {
 static const step silent[] = {REQUEST, END};
 static const step slowly[] = {REQUEST, NAP(3), SAY(OK("2", "hi")), AGAIN};
 
-/* ---- origins ------------------------------------------------------------- */
+/* ---- origins ------------------------------------------------------------ */
 
 static aif_target
 target_of(const char *host, uint16_t port, int secure, void *tls,
@@ -160,7 +160,7 @@ test_unused_origins(void)
     bench_close();
 }
 
-/* ---- limits and order ---------------------------------------------------- */
+/* ---- limits and order --------------------------------------------------- */
 
 static char order[64]; /* the targets that came in, "/a" as 'a' */
 static size_t ordered;
@@ -354,7 +354,7 @@ test_latest_used_first(void)
     bench_close();
 }
 
-/* ---- nobody starves ------------------------------------------------------ */
+/* ---- nobody starves ----------------------------------------------------- */
 
 /* A waiter that is recalled for a connection which its origin lost, and gives
  * up before it could use its turn, hands that turn on. */
@@ -416,7 +416,7 @@ test_retry_is_not_held_up_by_kept_ones(void)
     CHECK(next.reused);
     CHECK(c.turn < next.turn);
     CHECK_EQ_INT(b.server[0].accepted, 2);
-    /* The case itself, made by hand: full of kept ones, and a retried fetch. */
+    /* The case itself, made by hand: no room but kept ones, and a retry. */
     call_init(&c, 0);
     c.f->retried = 1;
     CHECK_EQ_INT(b.pool->idle_count, 1);
@@ -454,16 +454,16 @@ test_stale_ones_make_room(void)
     bench_close();
 }
 
-/* ---- keeping ------------------------------------------------------------- */
+/* ---- keeping ------------------------------------------------------------ */
 
 static void
 test_sweep(void)
 {
     call c[3];
-    uint64_t now;
+    uint64_t now = uv_hrtime();
 
     bench_open();
-    b.settings.keepalive = 40 * MS;
+    b.settings.keepalive = 150 * MS;
     SERVE(0, say_hi);
     for (unsigned i = 0; i < 3; i++) {
         call_begin(&c[i], 0);
@@ -471,10 +471,9 @@ test_sweep(void)
     for (unsigned i = 0; i < 3; i++) {
         call_good(&c[i], "hi");
     }
-    now = uv_hrtime();
     CHECK_EQ_INT(b.pool->idle_count, 3);
     UNTIL(b.pool->idle_count == 0);
-    CHECK(uv_hrtime() - now >= 30 * MS && uv_hrtime() - now < 400 * MS);
+    CHECK(uv_hrtime() - now >= 150 * MS && uv_hrtime() - now < 3000 * MS);
     UNTIL(b.server[0].open == 0);
     CHECK_EQ_INT(b.pool->origins, 0);
     CHECK(!aif_deadline_is_set(&b.pool->sweep));
@@ -519,7 +518,7 @@ test_close_idle(void)
     bench_close();
 }
 
-/* ---- the end of the pool ------------------------------------------------- */
+/* ---- the end of the pool ------------------------------------------------ */
 
 /* In every state at once, with waiters in all queues: each is told. */
 static void
@@ -530,7 +529,7 @@ test_close_tells_everybody(void)
     for (int freed = 0; freed < 2; freed++) {
         bench_open();
         b.settings.limit = 4;
-        b.settings.limit_per_host = 2;
+        b.settings.limit_per_host = 1;
         SERVE(0, silent);
         SERVE(1, silent);
         SERVE(2, say_hi);
@@ -599,9 +598,9 @@ test_close_with_harm(void)
     }
 }
 
-/* ---- harm among fetches -------------------------------------------------- */
+/* ---- harm among fetches ------------------------------------------------- */
 
-/* One that ends serves a waiter first, whose upcall frees the one that ends. */
+/* One that ends serves a waiter first, whose upcall frees the ending one. */
 static void
 test_waiter_harms_the_one_that_ends(void)
 {
@@ -662,40 +661,37 @@ test_waiter_frees_the_cancelled_one(void)
     bench_close();
 }
 
-/* A waiter that is served while another is started ends that one. */
+/* One that is started while the queue is served has its turn in the same go,
+ * behind those that were there before. */
 static void
-test_waiter_harms_the_one_that_starts(void)
+test_start_while_serving(void)
 {
-    call held, waiter, c;
+    call held, waiter, last, c;
 
-    for (int how = 0; how < 2; how++) {
-        bench_open();
-        b.settings.limit = 2;
-        SERVE(0, say_hi);
-        SERVE(1, silent);
-        CHECK(!get_good(0, "hi"));
-        call_begin(&held, 1);
-        CHECK_EQ_INT(b.pool->open, 2);
-        server_drop(&b.server[0], 0);
-        call_init(&c, 0);
-        call_init(&waiter, 1);
-        waiter.in_phase[AIF_PHASE_QUEUED] = how ? DO_FREE_OTHER
-                                                : DO_CANCEL_OTHER;
-        waiter.other = &c;
-        held.in_done = DO_START_OTHER;
-        held.other = &c;
-        CHECK_EQ_INT(call_start(&waiter), 0);
-        aif_fetch_cancel(held.f);
-        UNTIL(waiter.f->state == AIF_FETCH_HEAD);
-        settle(2);
-        CHECK(c.f == NULL || c.f->state > AIF_FETCH_BODY);
-        CHECK(c.dones <= 1);
-        call_end(&held, AIF_ECANCELLED);
-        aif_fetch_cancel(waiter.f);
-        call_end(&waiter, AIF_ECANCELLED);
-        aif_fetch_free(c.f);
-        bench_close();
-    }
+    bench_open();
+    b.settings.limit = 1;
+    serve_order(0);
+    SERVE(1, silent);
+    call_begin(&held, 1);
+    call_init(&c, 0);
+    c.target = "/c";
+    call_init(&waiter, 0);
+    waiter.target = "/a";
+    waiter.in_phase[AIF_PHASE_QUEUED] = DO_START_OTHER;
+    waiter.other = &c;
+    CHECK_EQ_INT(call_start(&waiter), 0);
+    call_init(&last, 0);
+    last.target = "/b";
+    CHECK_EQ_INT(call_start(&last), 0);
+    CHECK_EQ_INT(c.f->state, AIF_FETCH_NEW);
+    aif_fetch_cancel(held.f);
+    CHECK_EQ_INT(c.f->state, AIF_FETCH_QUEUED);
+    call_end(&held, AIF_ECANCELLED);
+    call_good(&waiter, "hi");
+    call_good(&last, "hi");
+    call_good(&c, "hi");
+    CHECK_EQ_STR(order, "abc");
+    bench_close();
 }
 
 /* Each starts the next from its own end. */
@@ -721,7 +717,7 @@ test_chain(void)
     bench_close();
 }
 
-/* ---- a storm ------------------------------------------------------------- */
+/* ---- a storm ------------------------------------------------------------ */
 
 #define SLOTS 32u
 
@@ -892,7 +888,7 @@ main(void)
         CHECK_TEST(test_close_with_harm),
         CHECK_TEST(test_waiter_harms_the_one_that_ends),
         CHECK_TEST(test_waiter_frees_the_cancelled_one),
-        CHECK_TEST(test_waiter_harms_the_one_that_starts),
+        CHECK_TEST(test_start_while_serving),
         CHECK_TEST(test_chain),
         CHECK_TEST(test_storm),
     };

@@ -204,7 +204,7 @@ asyncio.run(main())
 
 
 def test_lookups_do_not_wait_for_each_other(run):
-    """A slow name beside a quick one: libuv gives lookups two of its threads."""
+    """A slow name beside a quick one."""
     server = Scripted([forever(answer())])
     printed, _ = run(
         """
