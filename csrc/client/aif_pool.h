@@ -36,7 +36,8 @@ struct aif_origin {
     uint16_t port;
     unsigned secure : 1;
     void *tls;            /* the owner's; held by hooks->origin_open */
-    void *session;        /* the owner's: TLS session to resume, or NULL */
+    void *session;        /* the owner's: what a TLS session can be had from */
+    unsigned in_vain;     /* the owner's: sessions that were not resumed */
     aif_list idle;        /* conns, the latest used first */
     aif_list waiters;     /* fetches held up by limit_per_host, in order */
     unsigned open;        /* conns in any state */

@@ -46,7 +46,7 @@ typedef struct FetchObject {
     } events[MAX_EVENTS];
 } FetchObject;
 
-/* ---- what the core says -------------------------------------------------- */
+/* ---- what the core says ------------------------------------------------- */
 
 static void
 hop_over(FetchObject *self, int code)
@@ -166,7 +166,7 @@ static const aif_fetch_cbs fetch_cbs = {
     .on_done = fetch_on_done,
 };
 
-/* ---- a hop --------------------------------------------------------------- */
+/* ---- a hop -------------------------------------------------------------- */
 
 /* Raises what is known about a failure before or in the present hop. */
 static void
@@ -389,7 +389,7 @@ fetch_stop(WaitObject *w)
     Py_CLEAR(self->response);
 }
 
-/* ---- in the drain -------------------------------------------------------- */
+/* ---- in the drain ------------------------------------------------------- */
 
 static void
 tell_trace(FetchObject *self)
@@ -548,7 +548,7 @@ static const wait_ops fetch_ops = {
     .ready = fetch_ready,
 };
 
-/* ---- methods ------------------------------------------------------------- */
+/* ---- methods ------------------------------------------------------------ */
 
 static PyObject *
 Fetch_aenter(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -594,7 +594,7 @@ Fetch_repr(PyObject *self)
                                 names[f->wait.state]);
 }
 
-/* ---- the type ------------------------------------------------------------ */
+/* ---- the type ----------------------------------------------------------- */
 
 static int
 Fetch_traverse(PyObject *op, visitproc visit, void *arg)
@@ -726,7 +726,7 @@ fetch_type_init(core_state *st)
                : PyModule_AddType(st->module, st->fetch_type);
 }
 
-/* ---- module functions ---------------------------------------------------- */
+/* ---- module functions --------------------------------------------------- */
 
 PyObject *
 core_fetch(PyObject *module, PyObject *const *args, Py_ssize_t nargs)

@@ -12,7 +12,7 @@ headers_text(aif_slice s)
     return PyUnicode_DecodeUTF8(s.ptr, (Py_ssize_t)s.len, "surrogateescape");
 }
 
-/* ---- in ------------------------------------------------------------------ */
+/* ---- in ----------------------------------------------------------------- */
 
 /* The bytes of a str, or of bytes; borrowed from |obj|. */
 static int
@@ -126,7 +126,7 @@ headers_read(core_state *st, aif_header *h, PyObject *source)
     return rc;
 }
 
-/* ---- out ----------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------- */
 
 static MultiDict_CAPI *
 get_api(core_state *st)

@@ -16,7 +16,7 @@ typedef struct orphan {
     aif_loop *core;
 } orphan;
 
-/* ---- reports ------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------ */
 
 void
 host_report(PyObject *loop, const char *message, PyObject *subject)
@@ -40,7 +40,7 @@ host_report(PyObject *loop, const char *message, PyObject *subject)
     Py_XDECREF(exc);
 }
 
-/* ---- asking the asyncio loop --------------------------------------------- */
+/* ---- asking the asyncio loop -------------------------------------------- */
 
 static PyObject *
 bound_run(HostObject *h)
@@ -111,7 +111,7 @@ arm_timer(HostObject *h)
     return h->timer == NULL ? -1 : 0;
 }
 
-/* ---- the run ------------------------------------------------------------- */
+/* ---- the run ------------------------------------------------------------ */
 
 /* Wakes what is ready. If a callback ends the program the rest is left for the
  * next run, which is asked for. */
@@ -213,7 +213,7 @@ make_on_timer(HostObject *h)
     return function;
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 /* Frees the libuv loop now, or keeps it among the orphans until its last name
  * lookup has come back. */
@@ -302,7 +302,7 @@ host_close(HostObject *h)
     }
 }
 
-/* ---- the type ------------------------------------------------------------ */
+/* ---- the type ----------------------------------------------------------- */
 
 static int
 Host_traverse(PyObject *self, visitproc visit, void *arg)
@@ -381,7 +381,7 @@ host_type_init(core_state *st)
     return st->host_type == NULL ? -1 : 0;
 }
 
-/* ---- finding and making -------------------------------------------------- */
+/* ---- finding and making ------------------------------------------------- */
 
 /* loop.add_reader(fd, h.run) in an empty context: the caller's must not live
  * as long as the loop does. */

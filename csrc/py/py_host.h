@@ -28,7 +28,7 @@ typedef struct HostObject {
     aif_list ready;        /* WaitObject, each with a reference */
     unsigned active : 1;   /* inside run() */
     unsigned closed : 1;
-    unsigned fetches;      /* under way, before their head (or body) is there */
+    unsigned fetches;      /* under way, no result yet */
     unsigned bodies;       /* streamed bodies under way */
 } HostObject;
 

@@ -24,22 +24,49 @@ pool_hook_close(void *user, aif_origin *o)
     o->session = NULL;
 }
 
+/* What an origin keeps is at first the SSLObject of a connection; its session
+ * is read when a second connection wants to resume it, and not before: see
+ * tls_session_of(). Who is contacted once costs no session. */
+static PyObject *
+session_to_resume(PoolObject *p, aif_origin *o)
+{
+    PyObject *kept = o->session;
+
+    if (kept != NULL && PyObject_HasAttr(kept, p->st->str_do_handshake)) {
+        o->session = tls_session_of(p->st, kept);
+        Py_DECREF(kept);
+    }
+    return o->session;
+}
+
 static aif_stage *
 pool_hook_tls(void *user, aif_stage *below, aif_origin *o, aif_err *err)
 {
     PoolObject *p = user;
 
-    return tls_new(p->st, below, o->tls, o->server_name, o->session, err);
+    return tls_new(p->st, below, o->tls, o->server_name,
+                   session_to_resume(p, o), err);
 }
+
+/* A server that does not resume what it was offered is offered it twice. */
+#define MAX_IN_VAIN 2u
 
 static void
 pool_hook_tls_used(void *user, aif_stage *tls, aif_origin *o)
 {
-    PyObject *session = tls_session(tls);
+    int resumption = tls_resumption(tls);
 
     (void)user;
-    if (session != NULL) {
-        Py_XSETREF(o->session, (void *)session);
+    if (resumption > 0) {
+        o->in_vain = 0;
+        return;
+    }
+    if (resumption < 0) {
+        o->in_vain++;
+        Py_CLEAR(o->session);
+    }
+    if (o->session == NULL && o->in_vain < MAX_IN_VAIN) {
+        o->session = Py_NewRef(tls_object(tls));
     }
 }
 
@@ -116,7 +143,7 @@ pool_default(HostObject *h)
     return (PoolObject *)h->default_pool;
 }
 
-/* ---- the type ------------------------------------------------------------ */
+/* ---- the type ----------------------------------------------------------- */
 
 /* Seconds as a float object to units of 1/|scale| s; None and negative: 0. */
 static int

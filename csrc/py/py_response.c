@@ -13,7 +13,7 @@
 
 static const aif_fetch_cbs silent_cbs;
 
-/* ---- the body's memory --------------------------------------------------- */
+/* ---- the body's memory -------------------------------------------------- */
 
 static size_t
 room(const ResponseObject *r)
@@ -111,7 +111,7 @@ take(ResponseObject *r)
     return bytes;
 }
 
-/* ---- the head ------------------------------------------------------------ */
+/* ---- the head ----------------------------------------------------------- */
 
 static PyObject *
 reason_of(core_state *st, aif_slice s)
@@ -180,7 +180,7 @@ response_complete(ResponseObject *r, aif_fetch *f)
     return trim(r);
 }
 
-/* ---- streaming ----------------------------------------------------------- */
+/* ---- streaming ---------------------------------------------------------- */
 
 static PyObject *
 get_failure(ResponseObject *r)
@@ -435,7 +435,7 @@ read_body(ResponseObject *r, int all)
     return (PyObject *)w;
 }
 
-/* ---- methods ------------------------------------------------------------- */
+/* ---- methods ------------------------------------------------------------ */
 
 static PyObject *
 Response_read_all(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -480,7 +480,7 @@ Response_header(PyObject *self, PyObject *name)
     return headers_text(aif_header_value(&r->header, (unsigned)i));
 }
 
-/* ---- attributes ---------------------------------------------------------- */
+/* ---- attributes --------------------------------------------------------- */
 
 static PyObject *
 cached(PyObject **slot, PyObject *fresh)
@@ -645,7 +645,7 @@ Response_get_reused(PyObject *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(((ResponseObject *)self)->reused);
 }
 
-/* ---- the type ------------------------------------------------------------ */
+/* ---- the type ----------------------------------------------------------- */
 
 static int
 Response_traverse(PyObject *self, visitproc visit, void *arg)

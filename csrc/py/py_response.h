@@ -48,7 +48,8 @@ typedef struct ResponseObject {
     unsigned reused : 1;
 } ResponseObject;
 
-/* A response of |options|' class for the head in |p|, whose fields it takes. */
+/* A response of |options|' class for the head in |p|, whose fields it
+ * takes. */
 ResponseObject *response_new(core_state *st, OptionsObject *options,
                              aif_fetch *f, aif_h1parse *p);
 

@@ -45,6 +45,7 @@ typedef struct tls_stage {
     size_t record_left; /* bytes of the present record to come */
     unsigned char header[RECORD_HEADER];
     unsigned depth;
+    unsigned offered : 1;  /* a session, to resume */
     unsigned reading : 1;
     unsigned flushing : 1; /* below_write is under way */
     unsigned below_eof : 1;
@@ -61,7 +62,7 @@ tls_of(aif_stage *s)
     return (tls_stage *)(void *)s;
 }
 
-/* ---- failure ------------------------------------------------------------- */
+/* ---- failure ------------------------------------------------------------ */
 
 /* Ends the stage with the exception that is set, or with |text|. It is parked
  * while the failure goes up, so that whoever ends the fetch can take it. */
@@ -94,7 +95,7 @@ is_want_read(tls_stage *t)
     return 0;
 }
 
-/* ---- down: plaintext to the socket --------------------------------------- */
+/* ---- down: plaintext to the socket -------------------------------------- */
 
 static void pump_out(tls_stage *t);
 
@@ -248,7 +249,7 @@ tls_write(aif_stage *s, aif_write *w)
     return 0;
 }
 
-/* ---- up: ciphertext to plaintext ----------------------------------------- */
+/* ---- up: ciphertext to plaintext ---------------------------------------- */
 
 /* Counts the whole records that |data| completes. */
 static void
@@ -353,6 +354,9 @@ read_once(tls_stage *t)
 
     if (t->stage.cbs->on_space != NULL) {
         t->stage.cbs->on_space(t->stage.user, &buf, &len);
+        if (t->closed) {
+            return 0;
+        }
     }
     if (buf == NULL) {
         buf = aif_loop_slab(t->stage.loop);
@@ -507,7 +511,7 @@ tls_read(aif_stage *s, int on)
     return 0;
 }
 
-/* ---- silence ------------------------------------------------------------- */
+/* ---- silence ------------------------------------------------------------ */
 
 /* An idle connection may hold session tickets, which are no data. Everything
  * the socket has is read; only what decrypts to data, or an end, counts. */
@@ -529,7 +533,8 @@ tls_probe(aif_stage *s)
             return AIF_EDISCONNECTED;
         }
     }
-    if (n != UV_EAGAIN) {
+    /* Half a record may be half of anything. */
+    if (n != UV_EAGAIN || t->header_len > 0 || t->record_left > 0) {
         return AIF_EDISCONNECTED;
     }
     if (t->records > 0) {
@@ -544,7 +549,7 @@ tls_probe(aif_stage *s)
     return 0;
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 /* Sends close_notify, as far as the socket takes it at once. */
 static void
@@ -631,7 +636,7 @@ static const aif_stage_type tls_type = {
     .close = tls_close,
 };
 
-/* ---- the beginning ------------------------------------------------------- */
+/* ---- the beginning ------------------------------------------------------ */
 
 /* context.wrap_bio(incoming, outgoing, server_hostname=, session=) */
 static PyObject *
@@ -687,16 +692,41 @@ tls_new(core_state *st, aif_stage *below, PyObject *context,
         aif_mem_free(t);
         return NULL;
     }
+    t->offered = session != NULL;
     t->stage.below = below;
     aif_stage_set_user(below, &below_cbs, t);
     return &t->stage;
 }
 
 PyObject *
-tls_session(aif_stage *stage)
+tls_object(aif_stage *stage)
+{
+    return tls_of(stage)->ssl;
+}
+
+int
+tls_resumption(aif_stage *stage)
 {
     tls_stage *t = tls_of(stage);
-    PyObject *session = PyObject_GetAttr(t->ssl, t->st->str_session);
+    PyObject *resumed;
+    int is;
+
+    if (!t->offered) {
+        return 0;
+    }
+    resumed = PyObject_GetAttrString(t->ssl, "session_reused");
+    if (resumed == NULL) {
+        PyErr_Clear();
+    }
+    is = resumed == Py_True;
+    Py_XDECREF(resumed);
+    return is ? 1 : -1;
+}
+
+PyObject *
+tls_session_of(core_state *st, PyObject *object)
+{
+    PyObject *session = PyObject_GetAttr(object, st->str_session);
 
     if (session == NULL) {
         PyErr_Clear();

@@ -15,7 +15,16 @@
 aif_stage *tls_new(core_state *st, aif_stage *below, PyObject *context,
                    const char *server_name, PyObject *session, aif_err *err);
 
-/* The session as it is now, a new reference; NULL if there is none. */
-PyObject *tls_session(aif_stage *stage);
+/* The ssl.SSLObject of |stage|; borrowed. */
+PyObject *tls_object(aif_stage *stage);
+
+/* What became of the session that tls_new() was given: 1 resumed, -1 not, 0
+ * if there was none. */
+int tls_resumption(aif_stage *stage);
+
+/* The session of |object|, which is an ssl.SSLObject: a new reference, NULL if
+ * there is none. Many versions of CPython leak some 5 KiB at each call
+ * (gh-116810): not to be called before there is a use for it. */
+PyObject *tls_session_of(core_state *st, PyObject *object);
 
 #endif

@@ -128,7 +128,7 @@ url_text(const aif_url *u, PyObject *given)
     return text;
 }
 
-/* ---- module functions ---------------------------------------------------- */
+/* ---- module functions --------------------------------------------------- */
 
 PyObject *
 core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)

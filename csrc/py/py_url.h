@@ -7,8 +7,8 @@
 #include "py/state.h"
 
 /* Parses |text| (a str), encodes a host that is not ASCII (RFC 5891, UTS 46)
- * and adds |query| (str or NULL). 0; a code with |err|; or -1 with an exception
- * (our codes are all below -5000). */
+ * and adds |query| (str or NULL). 0; a code with |err|; or -1 with an
+ * exception (our codes are all below -5000). */
 int url_parse(core_state *st, aif_url *u, PyObject *text, PyObject *query,
               aif_err *err);
 

@@ -68,7 +68,7 @@ wait_new_failed(core_state *st, PyObject *exc)
     return (PyObject *)w;
 }
 
-/* ---- outcome ------------------------------------------------------------- */
+/* ---- outcome ------------------------------------------------------------ */
 
 static void
 set_outcome(WaitObject *w, wait_state state, PyObject *value)
@@ -135,7 +135,7 @@ wait_begin(WaitObject *w)
     return 0;
 }
 
-/* ---- wake-up ------------------------------------------------------------- */
+/* ---- wake-up ------------------------------------------------------------ */
 
 /* Calls |cb|(|w|) in |context|. What it raises is reported, as a Handle of
  * asyncio does; only the two that end the program pass. */
@@ -337,7 +337,7 @@ Wait_remove_done_callback(PyObject *self, PyObject *cb)
     return PyLong_FromLong(removed);
 }
 
-/* ---- the result ---------------------------------------------------------- */
+/* ---- the result --------------------------------------------------------- */
 
 static void
 raise_cancelled(WaitObject *w)
@@ -456,7 +456,7 @@ Wait_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
     Py_RETURN_TRUE;
 }
 
-/* ---- the coroutine ------------------------------------------------------- */
+/* ---- the coroutine ------------------------------------------------------ */
 
 static PySendResult
 Wait_am_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObject **result)
@@ -558,7 +558,7 @@ Wait_close(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* ---- the type ------------------------------------------------------------ */
+/* ---- the type ----------------------------------------------------------- */
 
 int
 wait_traverse(WaitObject *w, visitproc visit, void *arg)
