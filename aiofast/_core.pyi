@@ -16,11 +16,11 @@ VERSIONS: dict[str, str]  # libuv, llhttp: as linked
 
 @disjoint_base
 class Wait(Generic[_T]):
-    """A result to come: awaitable, a coroutine to asyncio.create_task(), and a
-    future to asyncio.wait(), gather() and shield(). Starts when it is first
-    awaited or given a callback, never before."""
+    """A result to come: awaitable; before its start a coroutine to asyncio, from
+    then on a future. Starts when it is first awaited or given a callback, never
+    before."""
 
-    _asyncio_future_blocking: bool
+    _asyncio_future_blocking: bool | None  # None before the start
     @classmethod
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, None, _T]: ...

@@ -629,9 +629,38 @@ PyMethodDef wait_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyMemberDef Wait_members[] = {
-    {"_asyncio_future_blocking", T_BOOL, offsetof(WaitObject, blocking), 0,
+/* None before the start: to asyncio that is no future but a coroutine, which
+ * ensure_future() and gather() run in a task, so that it does start. */
+static PyObject *
+Wait_get_blocking(PyObject *self, void *Py_UNUSED(closure))
+{
+    WaitObject *w = (WaitObject *)self;
+
+    if (w->state == WAIT_NEW) {
+        Py_RETURN_NONE;
+    }
+    return PyBool_FromLong(w->blocking);
+}
+
+static int
+Wait_set_blocking(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    int blocking = value == NULL ? 0 : PyObject_IsTrue(value);
+
+    if (blocking < 0) {
+        return -1;
+    }
+    ((WaitObject *)self)->blocking = (char)blocking;
+    return 0;
+}
+
+static PyGetSetDef Wait_getset[] = {
+    {"_asyncio_future_blocking", Wait_get_blocking, Wait_set_blocking, NULL,
      NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef Wait_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(WaitObject, weakrefs),
      READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -648,6 +677,7 @@ static PyType_Slot Wait_slots[] = {
     {Py_tp_dealloc, Wait_dealloc},
     {Py_tp_methods, wait_methods},
     {Py_tp_members, Wait_members},
+    {Py_tp_getset, Wait_getset},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, Wait_iternext},
     {Py_am_await, PyObject_SelfIter},
