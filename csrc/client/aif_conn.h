@@ -31,21 +31,21 @@ typedef enum aif_conn_state {
 } aif_conn_state;
 
 typedef struct aif_conn {
-    aif_pool *pool;       /* NULL once closed */
+    aif_pool *pool; /* NULL once closed */
     aif_origin *origin;
     aif_conn_state state;
-    aif_dial *dial;       /* DIALING, before the socket */
-    aif_stage *stage;     /* owned; tcp, or tls above it */
-    aif_h1parse *parser;  /* owned */
-    aif_fetch *fetch;     /* DIALING and BUSY */
-    aif_list link;        /* in pool->conns */
-    aif_list idle;        /* READY: in origin->idle */
-    aif_list aged;        /* READY: in pool->idle */
-    uint64_t expires;     /* READY: ns */
-    uint64_t keep_ns;     /* the peer's Keep-Alive, less a margin */
-    aif_deadline drain;   /* DRAINING: ends it */
+    aif_dial *dial;      /* DIALING, before the socket */
+    aif_stage *stage;    /* owned; tcp, or tls above it */
+    aif_h1parse *parser; /* owned */
+    aif_fetch *fetch;    /* DIALING and BUSY */
+    aif_list link;       /* in pool->conns */
+    aif_list idle;       /* READY: in origin->idle */
+    aif_list aged;       /* READY: in pool->idle */
+    uint64_t expires;    /* READY: ns */
+    uint64_t keep_ns;    /* the peer's Keep-Alive, less a margin */
+    aif_deadline drain;  /* DRAINING: ends it */
     uint64_t drained;
-    aif_write write;      /* the request under way */
+    aif_write write; /* the request under way */
     uv_buf_t bufs[2];
     unsigned served;      /* exchanges that went well */
     unsigned depth;       /* callbacks on the stack */

@@ -86,7 +86,8 @@ on_space(void *user, char **buf, size_t *len)
     char *space;
 
     if (c->state != AIF_CONN_BUSY || c->fetch == NULL
-        || !aif_h1parse_has_head(c->parser)) {
+        || !aif_h1parse_has_head(c->parser))
+    {
         return;
     }
     length = aif_h1parse_length(c->parser);
@@ -297,7 +298,8 @@ note_keep_alive(aif_conn *c, aif_header *h)
             at++; /* Some quote the number. */
         }
         for (end = at; end < v.len && v.ptr[end] >= '0' && v.ptr[end] <= '9';
-             end++) {
+             end++)
+        {
         }
         if (aif_ascii_u64(v.ptr + at, end - at, 86400, &seconds) < 0) {
             return;
@@ -305,8 +307,8 @@ note_keep_alive(aif_conn *c, aif_header *h)
         if (seconds == 0) {
             c->keep = 0;
         }
-        c->keep_ns = seconds > 2 ? (seconds - 1) * NS_PER_S
-                                 : seconds * NS_PER_S / 2;
+        c->keep_ns =
+            seconds > 2 ? (seconds - 1) * NS_PER_S : seconds * NS_PER_S / 2;
         return;
     }
 }
@@ -359,4 +361,3 @@ const aif_h1parse_cbs aif_conn_parse_cbs = {
     .on_body = on_parsed_body,
     .on_message = on_parsed_message,
 };
-

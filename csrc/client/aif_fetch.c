@@ -293,7 +293,8 @@ make_decoder(aif_fetch *f, aif_header *h)
     }
     aif_buf_init(&all, AIF_MAX_LINE);
     for (; i >= 0 && rc == 0;
-         i = aif_header_find(h, "content-encoding", (unsigned)i + 1)) {
+         i = aif_header_find(h, "content-encoding", (unsigned)i + 1))
+    {
         aif_slice v = aif_header_value(h, (unsigned)i);
 
         rc = aif_buf_add(&all, v.ptr, v.len);
@@ -426,7 +427,8 @@ aif_fetch_on_message(aif_fetch *f, aif_h1parse *p)
 
     /* No byte at all is a whole coded body only where the framing says so. */
     if (rc == 0 && f->decode != NULL && !f->has_body
-        && aif_h1parse_length(p) < 0 && !aif_h1parse_is_chunked(p)) {
+        && aif_h1parse_length(p) < 0 && !aif_h1parse_is_chunked(p))
+    {
         rc = aif_err_set(&f->err, AIF_ETRUNCATED,
                          "the connection ended before the coded body");
     }
@@ -442,7 +444,8 @@ char *
 aif_fetch_space(aif_fetch *f, size_t *len)
 {
     if (f->state != AIF_FETCH_BODY || f->decode != NULL
-        || f->cbs->on_space == NULL) {
+        || f->cbs->on_space == NULL)
+    {
         return NULL;
     }
     return f->cbs->on_space(f->user, f, len);
@@ -464,7 +467,7 @@ aif_fetch_end(aif_fetch *f, int code)
     if (!aif_list_empty(&f->waiting)) {
         aif_pool_withdraw(f->pool, f);
     }
-    f->state = code == 0                 ? AIF_FETCH_DONE
+    f->state = code == 0                ? AIF_FETCH_DONE
                : code == AIF_ECANCELLED ? AIF_FETCH_CANCELLED
                                         : AIF_FETCH_FAILED;
     if (f->err.code != code) {

@@ -107,14 +107,14 @@ struct aif_fetch {
     /* To be read by the owner. */
     aif_trace trace;
     aif_err err;
-    aif_limit limit;  /* which limit ran out, with AIF_ETIMEOUT */
+    aif_limit limit; /* which limit ran out, with AIF_ETIMEOUT */
     aif_fetch_state state;
-    aif_buf head;     /* the request head as sent */
-    uint64_t received; /* decoded body bytes so far */
-    int status;       /* 0 before the head */
+    aif_buf head;        /* the request head as sent */
+    uint64_t received;   /* decoded body bytes so far */
+    int status;          /* 0 before the head */
     unsigned reused : 1; /* went over a kept connection */
     unsigned retried : 1;
-    char peer[72];    /* "192.0.2.1:443" once there is a connection */
+    char peer[72]; /* "192.0.2.1:443" once there is a connection */
 
     /* The machine's own. */
     struct aif_pool *pool;
@@ -128,7 +128,7 @@ struct aif_fetch {
     uint64_t phase_due;   /* of |phase_limit| */
     aif_limit phase_limit;
     aif_decode *decode;
-    unsigned refs;         /* guards: the memory stays while there are any */
+    unsigned refs; /* guards: the memory stays while there are any */
     unsigned paused : 1;
     unsigned has_body : 1; /* a byte of the body came */
     unsigned decoding : 1; /* |decode| is on the stack */
@@ -148,9 +148,9 @@ typedef struct aif_target {
     aif_slice host; /* name or literal, no brackets */
     uint16_t port;
     int secure;
-    void *tls;              /* the pool owner's TLS settings; its identity is
+    void *tls;             /* the pool owner's TLS settings; its identity is
                                part of the origin */
-    aif_slice server_name;  /* overrides |host| for TLS; ptr NULL: not */
+    aif_slice server_name; /* overrides |host| for TLS; ptr NULL: not */
 } aif_target;
 
 /* Starts |f|, once in its life: the head is checked and written to f->head,

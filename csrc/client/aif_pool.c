@@ -186,10 +186,11 @@ aif_pool_origin(aif_pool *p, const aif_target *t, aif_origin **out)
     }
     len = write_key(key, t);
     hash = hash_key(key, len);
-    for (o = p->buckets[hash & (p->bucket_count - 1)]; o != NULL;
-         o = o->next) {
+    for (o = p->buckets[hash & (p->bucket_count - 1)]; o != NULL; o = o->next)
+    {
         if (o->hash == hash && o->key_len == len
-            && memcmp(o->key, key, len) == 0) {
+            && memcmp(o->key, key, len) == 0)
+        {
             break;
         }
     }

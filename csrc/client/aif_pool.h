@@ -27,22 +27,22 @@ typedef struct aif_origin aif_origin;
 /* scheme, host, port and TLS settings: what makes connections exchangeable. */
 struct aif_origin {
     aif_pool *pool;
-    aif_origin *next;     /* in its bucket */
+    aif_origin *next; /* in its bucket */
     uint64_t hash;
-    char *key;            /* owned; the bytes that are hashed */
+    char *key; /* owned; the bytes that are hashed */
     size_t key_len;
-    char *host;           /* owned; NUL-terminated */
-    char *server_name;    /* owned; what TLS verifies, NUL-terminated */
+    char *host;        /* owned; NUL-terminated */
+    char *server_name; /* owned; what TLS verifies, NUL-terminated */
     uint16_t port;
     unsigned secure : 1;
-    void *tls;            /* the owner's; held by hooks->origin_open */
-    void *session;        /* the owner's: what a TLS session can be had from */
-    unsigned in_vain;     /* the owner's: sessions that were not resumed */
-    aif_list idle;        /* conns, the latest used first */
-    aif_list waiters;     /* fetches held up by limit_per_host, in order */
-    unsigned open;        /* conns in any state */
-    unsigned users;       /* fetches that point here */
-    aif_list unused;      /* in pool->unused while open and users are 0 */
+    void *tls;        /* the owner's; held by hooks->origin_open */
+    void *session;    /* the owner's: what a TLS session can be had from */
+    unsigned in_vain; /* the owner's: sessions that were not resumed */
+    aif_list idle;    /* conns, the latest used first */
+    aif_list waiters; /* fetches held up by limit_per_host, in order */
+    unsigned open;    /* conns in any state */
+    unsigned users;   /* fetches that point here */
+    aif_list unused;  /* in pool->unused while open and users are 0 */
 };
 
 /* What the pool needs from its owner. All may be NULL without TLS. */
@@ -81,14 +81,14 @@ struct aif_pool {
     aif_origin **buckets; /* owned */
     size_t bucket_count;  /* a power of two */
     size_t origins;
-    aif_list conns;       /* every open connection */
-    aif_list idle;        /* by release, the longest idle first */
-    aif_list waiters;     /* fetches held up by the total limit, in order */
-    aif_list unused;      /* origins, the longest unused first */
+    aif_list conns;   /* every open connection */
+    aif_list idle;    /* by release, the longest idle first */
+    aif_list waiters; /* fetches held up by the total limit, in order */
+    aif_list unused;  /* origins, the longest unused first */
     size_t unused_count;
     unsigned open, idle_count, busy, dialing, waiting;
     uint64_t seq;
-    aif_deadline sweep;   /* closes what has idled too long */
+    aif_deadline sweep; /* closes what has idled too long */
     unsigned closed : 1;
     unsigned pumping : 1;
 };

@@ -98,7 +98,8 @@ error_new(core_state *st, const error_facts *f)
         return NULL;
     }
     d = Py_BuildValue(
-        "{s:s,s:i,s:s,s:s,s:z,s:O,s:d,s:O,s:O,s:O,s:O,s:O,s:z,s:z,s:O,s:O,s:O}",
+        "{s:s,s:i,s:s,s:s,s:z,s:O,s:d,s:O,s:O,s:O,s:O,s:O,s:z,s:z,s:O,s:O,"
+        "s:O}",
         "code", code > AIF_ERR_FIRST ? "UV" : aif_err_name(code), "sys",
         f->err->sys != 0 ? f->err->sys : (code > AIF_ERR_FIRST ? code : 0),
         "text", f->err->text, "phase", f->phase == NULL ? "queued" : f->phase,

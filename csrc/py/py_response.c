@@ -185,7 +185,8 @@ response_complete(ResponseObject *r, aif_fetch *f)
 static PyObject *
 get_failure(ResponseObject *r)
 {
-    aif_err closed = {.code = AIF_ECLOSED, .text = "the response was released"};
+    aif_err closed = {.code = AIF_ECLOSED,
+                      .text = "the response was released"};
     error_facts facts = {.err = &closed, .phase = "receive", .peer = r->peer};
 
     if (r->failure != NULL) {

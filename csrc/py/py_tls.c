@@ -1,6 +1,6 @@
 /* py_tls.c -- TLS by ssl.SSLObject between two ssl.MemoryBIO.
  *
- *   HANDSHAKE --> OPEN --> ENDED (close_notify) 
+ *   HANDSHAKE --> OPEN --> ENDED (close_notify)
  *        \          \----> DEAD
  *
  * Rule 1: a read that cannot succeed costs an exception. The record headers

@@ -482,7 +482,7 @@ call_end(call *c, int code)
     UNTIL(c->dones > 0);
     CHECK_EQ_INT(c->dones, 1);
     CHECK_EQ_INT(c->code, code);
-    CHECK_EQ_INT(c->state, code == 0                 ? AIF_FETCH_DONE
+    CHECK_EQ_INT(c->state, code == 0                ? AIF_FETCH_DONE
                            : code == AIF_ECANCELLED ? AIF_FETCH_CANCELLED
                                                     : AIF_FETCH_FAILED);
     aif_fetch_free(c->f);

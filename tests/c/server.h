@@ -23,12 +23,12 @@ typedef enum step_kind {
     STEP_REQUEST, /* wait for a head and as much body as it announces */
     STEP_HEAD,    /* wait for a head and read no more after it */
     STEP_SAY,
-    STEP_DRIP,    /* byte by byte, a turn of the loop for each */
-    STEP_NAP,     /* milliseconds */
-    STEP_FIN,     /* the end of what we say; reading goes on */
+    STEP_DRIP, /* byte by byte, a turn of the loop for each */
+    STEP_NAP,  /* milliseconds */
+    STEP_FIN,  /* the end of what we say; reading goes on */
     STEP_CLOSE,
     STEP_RESET,
-    STEP_AGAIN    /* from the top of the script */
+    STEP_AGAIN /* from the top of the script */
 } step_kind;
 
 typedef struct step {
@@ -124,8 +124,9 @@ peer_say(peer *p, const char *text, size_t len)
     uv_write_t *req = malloc(sizeof(*req));
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)len);
 
-    if (req == NULL || uv_write(req, (uv_stream_t *)&p->tcp, &buf, 1, on_said)
-                           < 0) {
+    if (req == NULL
+        || uv_write(req, (uv_stream_t *)&p->tcp, &buf, 1, on_said) < 0)
+    {
         free(req);
     }
 }
@@ -148,8 +149,7 @@ peer_fin(peer *p)
 {
     uv_shutdown_t *req = malloc(sizeof(*req));
 
-    if (req == NULL
-        || uv_shutdown(req, (uv_stream_t *)&p->tcp, on_fin) < 0) {
+    if (req == NULL || uv_shutdown(req, (uv_stream_t *)&p->tcp, on_fin) < 0) {
         free(req);
     }
 }
@@ -171,8 +171,8 @@ peer_take(peer *p, int with_body)
     p->server->last[head] = '\0';
     p->server->requests++;
     length = strstr(p->server->last, "Content-Length: ");
-    p->skip = length == NULL || !with_body ? 0
-                                           : strtoul(length + 16, NULL, 10);
+    p->skip =
+        length == NULL || !with_body ? 0 : strtoul(length + 16, NULL, 10);
     body = p->in_len - head;
     body = body < p->skip ? body : p->skip;
     p->skip -= body;
@@ -243,7 +243,8 @@ static void
 peer_run(peer *p)
 {
     while (!p->closed && !uv_is_active((uv_handle_t *)&p->timer)
-           && p->skip == 0 && peer_step(p)) {
+           && p->skip == 0 && peer_step(p))
+    {
     }
 }
 
@@ -337,13 +338,12 @@ server_open(server *s, uv_loop_t *loop, const step *const *scripts,
     s->handles = 1;
     CHECK_EQ_INT(uv_tcp_init(loop, &s->listener), 0);
     CHECK_EQ_INT(uv_ip4_addr("127.0.0.1", 0, (struct sockaddr_in *)&addr), 0);
-    CHECK_EQ_INT(
-        uv_tcp_bind(&s->listener, (const struct sockaddr *)&addr, 0), 0);
+    CHECK_EQ_INT(uv_tcp_bind(&s->listener, (const struct sockaddr *)&addr, 0),
+                 0);
     CHECK_EQ_INT(uv_listen((uv_stream_t *)&s->listener, 128, on_connection),
                  0);
-    CHECK_EQ_INT(uv_tcp_getsockname(&s->listener, (struct sockaddr *)&addr,
-                                    &len),
-                 0);
+    CHECK_EQ_INT(
+        uv_tcp_getsockname(&s->listener, (struct sockaddr *)&addr, &len), 0);
     s->port = ntohs(((struct sockaddr_in *)&addr)->sin_port);
 }
 

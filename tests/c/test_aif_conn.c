@@ -179,11 +179,12 @@ test_poison_in_the_same_segment(void)
     static const step one_byte[] = {REQUEST, SAY(OK("2", "hi") "\n"), AGAIN};
     static const step chunked[] = {
         REQUEST,
-        SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
-                    EVIL),
+        SAY(OK_HEAD
+            "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n" EVIL),
         AGAIN};
     static const step late[] = {REQUEST, SAY(OK_HEAD "Content-Length: 2\r\n"),
-                                NAP(2), SAY("\r\nh"), NAP(2), SAY("i" EVIL),
+                                NAP(2),  SAY("\r\nh"),
+                                NAP(2),  SAY("i" EVIL),
                                 AGAIN};
 
     bench_open();
@@ -264,8 +265,9 @@ test_poison_behind_direct_read(void)
     static char flood[256 * 1024];
     static char space[sizeof(flood)];
     static const step poisoned[] = {
-        REQUEST, SAY(OK_HEAD "Content-Length: 262144\r\n\r\n"), NAP(2),
-        {STEP_SAY, flood, sizeof(flood), 0}, SAY(EVIL), AGAIN};
+        REQUEST,   SAY(OK_HEAD "Content-Length: 262144\r\n\r\n"),
+        NAP(2),    {STEP_SAY, flood, sizeof(flood), 0},
+        SAY(EVIL), AGAIN};
     call c;
 
     bench_open();
@@ -293,9 +295,10 @@ static const step then_close[] = {REQUEST, SAY(OK("2", "hi")), REQUEST, CLOSE};
 static const step then_reset[] = {REQUEST, SAY(OK("2", "hi")), REQUEST, RESET};
 static const step then_a_byte[] = {REQUEST, SAY(OK("2", "hi")), REQUEST,
                                    SAY("H"), CLOSE};
-static const step then_half[] = {REQUEST, SAY(OK("2", "hi")), REQUEST,
-                                 SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"),
-                                 NAP(5), RESET};
+static const step then_half[] = {
+    REQUEST, SAY(OK("2", "hi")),
+    REQUEST, SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"),
+    NAP(5),  RESET};
 static const step at_once_close[] = {REQUEST, CLOSE};
 
 static void
@@ -437,16 +440,18 @@ test_harm_before_retry(void)
 /* ---- bodies nobody wants ------------------------------------------------ */
 
 static const step short_body[] = {
-    REQUEST, SAY(OK_HEAD "Content-Length: 1000\r\n\r\n"), NAP(2),
-    {STEP_SAY, (char[1000]){0}, 500, 0}, NAP(2),
-    {STEP_SAY, (char[1000]){0}, 500, 0}, REQUEST, SAY(OK("2", "hi")), END};
+    REQUEST, SAY(OK_HEAD "Content-Length: 1000\r\n\r\n"),
+    NAP(2),  {STEP_SAY, (char[1000]){0}, 500, 0},
+    NAP(2),  {STEP_SAY, (char[1000]){0}, 500, 0},
+    REQUEST, SAY(OK("2", "hi")),
+    END};
 static const step long_body[] = {
     REQUEST, SAY(OK_HEAD "Content-Length: 65540\r\n\r\nabc"), END};
 static const step endless[] = {
     REQUEST, SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n20000\r\n"),
-    NAP(2),
-    {STEP_SAY, (char[40000]){0}, 40000, 0}, NAP(2),
-    {STEP_SAY, (char[40000]){0}, 40000, 0}, END};
+    NAP(2),  {STEP_SAY, (char[40000]){0}, 40000, 0},
+    NAP(2),  {STEP_SAY, (char[40000]){0}, 40000, 0},
+    END};
 
 static void
 test_discard_short(void)
@@ -457,8 +462,9 @@ test_discard_short(void)
         bench_open();
         SERVE(0, short_body);
         call_init(&c, 0);
-        c.in_head = how == 0 ? RETURN_DISCARD : how == 1 ? DO_DISCARD
-                                                         : DO_NOTHING;
+        c.in_head = how == 0   ? RETURN_DISCARD
+                    : how == 1 ? DO_DISCARD
+                               : DO_NOTHING;
         c.in_body = how == 2 ? DO_DISCARD : DO_NOTHING;
         CHECK_EQ_INT(call_start(&c), 0);
         call_end(&c, 0);
@@ -519,8 +525,10 @@ test_discard_at_the_ceiling(void)
 {
     static char rest[65536];
     static const step script[] = {
-        REQUEST, SAY(OK_HEAD "Content-Length: 65540\r\n\r\nabcd"), NAP(2),
-        {STEP_SAY, rest, sizeof(rest), 0}, REQUEST, SAY(OK("2", "hi")), END};
+        REQUEST, SAY(OK_HEAD "Content-Length: 65540\r\n\r\nabcd"),
+        NAP(2),  {STEP_SAY, rest, sizeof(rest), 0},
+        REQUEST, SAY(OK("2", "hi")),
+        END};
     call c;
 
     bench_open();
@@ -561,9 +569,8 @@ test_drain_ends(void)
     next.in_head = RETURN_DISCARD;
     CHECK_EQ_INT(call_start(&next), 0);
     CHECK_EQ_INT(next.f->state, AIF_FETCH_QUEUED);
-    CHECK_EQ_INT(aif_deadline_set(&b.loop.deadlines, &conn->drain,
-                                  uv_hrtime()),
-                 0);
+    CHECK_EQ_INT(
+        aif_deadline_set(&b.loop.deadlines, &conn->drain, uv_hrtime()), 0);
     call_end(&next, 0);
     CHECK_EQ_INT(only_conn()->state, AIF_CONN_DRAINING);
     UNTIL(b.pool->open == 0);
@@ -593,9 +600,9 @@ test_close_while_draining(void)
 static void
 test_drain_poisoned(void)
 {
-    static const step poisoned[] = {
-        REQUEST, SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"), NAP(2),
-        SAY("cd" EVIL), END};
+    static const step poisoned[] = {REQUEST,
+                                    SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"),
+                                    NAP(2), SAY("cd" EVIL), END};
     call c;
 
     bench_open();
@@ -929,8 +936,8 @@ secure_begin(call *c)
     CHECK_EQ_INT(call_start(c), 0);
 }
 
-static const step greets[] = {SAY("!"), REQUEST, SAY(OK("2", "hi")), REQUEST,
-                              SAY(OK("2", "hi")), END};
+static const step greets[] = {
+    SAY("!"), REQUEST, SAY(OK("2", "hi")), REQUEST, SAY(OK("2", "hi")), END};
 
 static void
 test_secure(void)

@@ -51,9 +51,14 @@ static void
 test_states_seen_from_outside(void)
 {
     static char big[8 * 1024 * 1024];
-    static const step slow[] = {HEAD,          NAP(20), SAY(OK_HEAD), NAP(20),
+    static const step slow[] = {HEAD,
+                                NAP(20),
+                                SAY(OK_HEAD),
+                                NAP(20),
                                 SAY("Content-Length: 4\r\n\r\nab"),
-                                NAP(20),       SAY("cd"), END};
+                                NAP(20),
+                                SAY("cd"),
+                                END};
     call c, queued;
     unsigned seen = 0;
 
@@ -201,9 +206,8 @@ test_cancel_and_discard_out_of_time(void)
 
 /* ---- cancelling --------------------------------------------------------- */
 
-static const step by_halves[] = {REQUEST,
-                                 SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"),
-                                 END};
+static const step by_halves[] = {
+    REQUEST, SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"), END};
 static const step never_read[] = {HEAD, END};
 
 /* Ends the fetch in |state| by |how|: 0 cancel, 1 free, 2 close the pool. */
@@ -267,9 +271,9 @@ test_end_in_every_state(void)
     }
 }
 
-static const step two_parts[] = {
-    REQUEST, SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"), NAP(1), SAY("cd"),
-    AGAIN};
+static const step two_parts[] = {REQUEST,
+                                 SAY(OK_HEAD "Content-Length: 4\r\n\r\nab"),
+                                 NAP(1), SAY("cd"), AGAIN};
 
 /* |what| in each upcall in turn; a fetch that waits for the same connection
  * must have its turn whatever happens to the first. */
@@ -488,13 +492,27 @@ test_limit_dial(void)
 static void
 test_limit_wait(void)
 {
-    static const step drip[] = {
-        REQUEST, NAP(40), SAY("HTTP/1.1 2"), NAP(40), SAY("00 OK\r\nX: "),
-        NAP(40), SAY("y"), NAP(40), SAY("y"), NAP(40), SAY("y"), NAP(40),
-        SAY("y"), NAP(40), SAY("y"), NAP(40), SAY("y"), END};
-    static const step slow_body[] = {REQUEST, SAY(OK_HEAD), NAP(1),
-                                     SAY("Content-Length: 2\r\n\r\nh"),
-                                     NAP(150), SAY("i"), END};
+    static const step drip[] = {REQUEST,
+                                NAP(40),
+                                SAY("HTTP/1.1 2"),
+                                NAP(40),
+                                SAY("00 OK\r\nX: "),
+                                NAP(40),
+                                SAY("y"),
+                                NAP(40),
+                                SAY("y"),
+                                NAP(40),
+                                SAY("y"),
+                                NAP(40),
+                                SAY("y"),
+                                NAP(40),
+                                SAY("y"),
+                                NAP(40),
+                                SAY("y"),
+                                END};
+    static const step slow_body[] = {
+        REQUEST,  SAY(OK_HEAD), NAP(1), SAY("Content-Length: 2\r\n\r\nh"),
+        NAP(150), SAY("i"),     END};
     call c;
     uint64_t now;
 
@@ -526,9 +544,13 @@ static void
 test_limit_read(void)
 {
     static const step steady[] = {
-        REQUEST, SAY(OK_HEAD "Content-Length: 5\r\n\r\n"), NAP(50), SAY("a"),
-        NAP(50), SAY("b"), NAP(50), SAY("c"), NAP(50), SAY("d"), NAP(50),
-        SAY("e"), END};
+        REQUEST, SAY(OK_HEAD "Content-Length: 5\r\n\r\n"),
+        NAP(50), SAY("a"),
+        NAP(50), SAY("b"),
+        NAP(50), SAY("c"),
+        NAP(50), SAY("d"),
+        NAP(50), SAY("e"),
+        END};
     call c;
     uint64_t now;
 
@@ -691,11 +713,11 @@ static void
 test_max_body(void)
 {
     static const step five[] = {REQUEST, SAY(OK("5", "abcde")), AGAIN};
-    static const step chunked[] = {
-        REQUEST,
-        SAY(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
-                    "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
-        AGAIN};
+    static const step chunked[] = {REQUEST,
+                                   SAY(OK_HEAD
+                                       "Transfer-Encoding: chunked\r\n\r\n"
+                                       "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+                                   AGAIN};
     call c;
 
     bench_open();
@@ -730,8 +752,8 @@ test_trailer(void)
     static const act harm[] = {DO_NOTHING,    DO_PAUSE, DO_DISCARD,
                                DO_CANCEL,     DO_FREE,  DO_CLOSE_POOL,
                                RETURN_FAILURE};
-    static const int code[] = {0, 0, 0, AIF_ECANCELLED, 0, AIF_ECLOSED,
-                               AIF_ECALLBACK};
+    static const int code[] = {
+        0, 0, 0, AIF_ECANCELLED, 0, AIF_ECLOSED, AIF_ECALLBACK};
     call c;
 
     for (unsigned i = 0; i < 7; i++) {
@@ -862,8 +884,8 @@ test_harm_inside_decoder(void)
     for (unsigned i = 0; i < 5; i++) {
         bench_open();
         SERVE(0, gzip_good);
-        gzip_good[1].len = response_of(whole, "gzip", gzipped,
-                                       gzip(zeros, sizeof(zeros)));
+        gzip_good[1].len =
+            response_of(whole, "gzip", gzipped, gzip(zeros, sizeof(zeros)));
         call_init(&c, 0);
         c.f->decode_body = 1;
         c.in_body = harm[i];
@@ -919,9 +941,9 @@ test_truncated(void)
     static const step nothing_coded[] = {
         REQUEST, SAY(OK_HEAD "Content-Encoding: gzip\r\n\r\n"), CLOSE};
     static const int code[] = {
-        AIF_ETRUNCATED, AIF_ETRUNCATED,    AIF_ETRUNCATED, AIF_ETRUNCATED,
-        AIF_ETRUNCATED, AIF_EDISCONNECTED, UV_ECONNRESET,  UV_ECONNRESET,
-        AIF_ETRUNCATED};
+        AIF_ETRUNCATED, AIF_ETRUNCATED, AIF_ETRUNCATED,
+        AIF_ETRUNCATED, AIF_ETRUNCATED, AIF_EDISCONNECTED,
+        UV_ECONNRESET,  UV_ECONNRESET,  AIF_ETRUNCATED};
 
     bench_open();
     SERVE(0, length, chunk, no_last, trailer, head, nothing, reset,

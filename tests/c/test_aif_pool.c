@@ -345,9 +345,9 @@ test_latest_used_first(void)
     peer = AIF_LIST_ENTRY(aif_list_tail(&b.pool->idle), aif_conn, aged)->peer;
     for (int i = 0; i < 3; i++) {
         CHECK(get_good(0, "hi"));
-        CHECK(AIF_LIST_ENTRY(aif_list_tail(&b.pool->idle), aif_conn, aged)
-                  ->peer
-              == peer);
+        CHECK(
+            AIF_LIST_ENTRY(aif_list_tail(&b.pool->idle), aif_conn, aged)->peer
+            == peer);
     }
     call_good(&c[0], "hi");
     call_good(&c[1], "hi");
@@ -751,7 +751,8 @@ storm_route(server *s, const char *head)
         {SAY("nonsense"), END},
         {NAP(40), SAY(OK("2", "hi")), END},
         {SAY(OK_HEAD "Content-Length: 100000\r\n\r\n"),
-         {STEP_SAY, blob, sizeof(blob), 0}, END},
+         {STEP_SAY, blob, sizeof(blob), 0},
+         END},
         {SAY(OK("2", "hi")), NAP(1), CLOSE},
     };
 
