@@ -179,7 +179,8 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     NotImplementedError for arguments that are wrong whatever the server says.
 
     The request starts when it is first awaited or given a callback, in the loop
-    that runs then. It may be passed to asyncio.create_task(), gather(), wait().
+    that runs then. asyncio.create_task(), ensure_future() and gather() take it as
+    a coroutine; fetch_all() costs less for many.
     """
     if not kwargs and url.__class__ is str and "@" not in url:
         return _core_fetch(NATIVE, None, "GET", url, None, None, None, MAX_REDIRECTS, None)
@@ -224,7 +225,8 @@ def delete(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     return _fetch_with(url, method="DELETE", **kwargs)
 
 
-# What help() and inspect.signature() show: the verbs take no method.
+# What help(), inspect.signature() and a TypeError show: the verbs take no method.
+_fetch_with.__qualname__ = "fetch"
 fetch.__wrapped__ = _fetch_with  # type: ignore[attr-defined]
 _signature = signature(_fetch_with)
 _signature = _signature.replace(
