@@ -57,17 +57,17 @@ core_close_loop(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyMethodDef core_methods[] = {
     {"fetch", (PyCFunction)(void (*)(void))core_fetch, METH_FASTCALL,
      PyDoc_STR("Make a Fetch.")},
-    {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
-    {"url_join", (PyCFunction)(void (*)(void))core_url_join, METH_FASTCALL,
-     PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
-    {"url_origin", core_url_origin, METH_O,
-     PyDoc_STR("(scheme, host, port) of a URL.")},
-    {"stats", core_stats, METH_NOARGS,
-     PyDoc_STR("Counters of the running loop's engine.")},
-    {"close_loop", core_close_loop, METH_NOARGS,
-     PyDoc_STR("End the running loop's engine.")},
-    {NULL, NULL, 0, NULL},
-};
+     {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
+      {"url_join", (PyCFunction)(void (*)(void))core_url_join, METH_FASTCALL,
+       PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
+       {"url_origin", core_url_origin, METH_O,
+        PyDoc_STR("(scheme, host, port) of a URL.")},
+        {"stats", core_stats, METH_NOARGS,
+         PyDoc_STR("Counters of the running loop's engine.")},
+         {"close_loop", core_close_loop, METH_NOARGS,
+          PyDoc_STR("End the running loop's engine.")},
+          {NULL, NULL, 0, NULL},
+        };
 
 /* libuv looks names up in half of its threads, by default two: too few for who
  * asks a hundred hosts. It reads the number once, at the first lookup of the
@@ -91,7 +91,8 @@ core_exec(PyObject *module)
     }
     if (PyModule_AddStringConstant(module, "ACCEPT_ENCODING",
                                    aif_decode_accept())
-        < 0) {
+        < 0)
+    {
         return -1;
     }
     versions = Py_BuildValue("{s:s,s:s}", "libuv", uv_version_string(),
@@ -137,13 +138,10 @@ PyModuleDef aiofast_core_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "aiofast._core",
     .m_doc = PyDoc_STR("The C engine of aiofast; private."),
-    .m_size = sizeof(core_state),
-    .m_methods = core_methods,
-    .m_slots = core_slots,
-    .m_traverse = core_traverse,
-    .m_clear = core_clear,
-    .m_free = core_free,
-};
+                       .m_size = sizeof(core_state), .m_methods = core_methods,
+                       .m_slots = core_slots, .m_traverse = core_traverse,
+                       .m_clear = core_clear, .m_free = core_free,
+    };
 
 PyMODINIT_FUNC
 PyInit__core(void)

@@ -10,9 +10,9 @@
 
 #if PY_VERSION_HEX >= 0x030c0000
 /* The exception that is set, normalized, as one owned reference; or NULL. */
-#define compat_take_exception() PyErr_GetRaisedException()
+#    define compat_take_exception() PyErr_GetRaisedException()
 /* Sets |exc|, which is taken over. */
-#define compat_set_exception(exc) PyErr_SetRaisedException(exc)
+#    define compat_set_exception(exc) PyErr_SetRaisedException(exc)
 #else
 static inline PyObject *
 compat_take_exception(void)

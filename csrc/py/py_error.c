@@ -34,7 +34,8 @@ error_of_fetch(error_facts *facts, const aif_fetch *f, const OptionsObject *o)
     facts->limit = limit_name(f->limit);
     facts->limit_value = options_limit(o, f->limit);
     if (f->err.code == AIF_ETOOBIG && f->status != 0
-        && f->received <= o->max_body && o->max_body != UINT64_MAX) {
+        && f->received <= o->max_body && o->max_body != UINT64_MAX)
+    {
         facts->limit = "max_body";
         facts->limit_value = (double)o->max_body;
     }
@@ -68,9 +69,10 @@ add_place(PyObject *d, PyObject *url)
     if (name != NULL && number != NULL
         && PyDict_SetItemString(d, "host", name) == 0
         && PyDict_SetItemString(d, "port", number) == 0
-        && PyDict_SetItemString(d, "ssl", host.len > 0 && u.secure ? Py_True
-                                                                    : Py_False)
-               == 0) {
+        && PyDict_SetItemString(d, "ssl",
+                                host.len > 0 && u.secure ? Py_True : Py_False)
+               == 0)
+    {
         rc = 0;
     }
     Py_XDECREF(name);
@@ -110,8 +112,8 @@ error_new(core_state *st, const error_facts *f)
         f->history == NULL ? st->empty_tuple : f->history, "partial",
         f->partial == NULL ? none : f->partial, "peer",
         f->peer == NULL || f->peer[0] == '\0' ? NULL : f->peer, "unix_path",
-        f->unix_path, "reused",
-        f->reused ? Py_True : Py_False, "status", status, "headers", none);
+        f->unix_path, "reused", f->reused ? Py_True : Py_False, "status",
+        status, "headers", none);
     Py_DECREF(limit_value);
     Py_DECREF(status);
     if (d != NULL && add_place(d, f->url) == 0) {

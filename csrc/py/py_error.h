@@ -9,18 +9,18 @@
 
 typedef struct error_facts {
     const aif_err *err;
-    const char *phase;           /* "queued", "dns", ...; NULL: before all */
-    const char *limit;           /* "total", "max_body", ...; or NULL */
+    const char *phase; /* "queued", "dns", ...; NULL: before all */
+    const char *limit; /* "total", "max_body", ...; or NULL */
     double limit_value;
-    double elapsed;              /* seconds */
-    PyObject *method, *url;      /* str; borrowed */
-    PyObject *cause;             /* exception or NULL; borrowed */
-    PyObject *history;           /* tuple; borrowed */
-    PyObject *partial;           /* bytes or NULL; borrowed */
-    const char *peer;            /* "" if there was none */
-    const char *unix_path;       /* instead of host and port, or NULL */
+    double elapsed;         /* seconds */
+    PyObject *method, *url; /* str; borrowed */
+    PyObject *cause;        /* exception or NULL; borrowed */
+    PyObject *history;      /* tuple; borrowed */
+    PyObject *partial;      /* bytes or NULL; borrowed */
+    const char *peer;       /* "" if there was none */
+    const char *unix_path;  /* instead of host and port, or NULL */
     int reused;
-    int status;                  /* 0: no head yet */
+    int status; /* 0: no head yet */
 } error_facts;
 
 /* The exception for |facts|, a new reference; never NULL without an exception

@@ -24,15 +24,15 @@
 typedef struct FetchObject {
     WaitObject wait;
     OptionsObject *options;
-    PoolObject *pool;   /* NULL: the loop's own, filled in at the start */
+    PoolObject *pool; /* NULL: the loop's own, filled in at the start */
     PyObject *method, *url, *query, *headers, *body;
-    Py_buffer view;     /* of |body| */
-    PyObject *history;  /* tuple */
-    PyObject *trace;    /* callable or NULL */
-    PyObject *cause;    /* what TLS said when it failed */
-    aif_fetch *fetch;   /* owned; the present hop, or the failed one */
+    Py_buffer view;    /* of |body| */
+    PyObject *history; /* tuple */
+    PyObject *trace;   /* callable or NULL */
+    PyObject *cause;   /* what TLS said when it failed */
+    aif_fetch *fetch;  /* owned; the present hop, or the failed one */
     ResponseObject *response;
-    uint64_t started;   /* ns; 0 before the first hop */
+    uint64_t started; /* ns; 0 before the first hop */
     uint64_t total_due;
     long redirects;
     int code;           /* of the end */
@@ -107,8 +107,7 @@ fetch_on_space(void *user, aif_fetch *f, size_t *len)
     FetchObject *self = user;
 
     (void)f;
-    return self->response == NULL ? NULL
-                                  : response_space(self->response, len);
+    return self->response == NULL ? NULL : response_space(self->response, len);
 }
 
 static int
@@ -179,15 +178,15 @@ raise_failure(FetchObject *self, const aif_err *err)
         error_of_fetch(&facts, self->fetch, self->options);
     }
     if (self->response != NULL && self->response->body != NULL
-        && self->response->body_len > 0) {
-        partial = PyBytes_FromStringAndSize(
-            PyBytes_AS_STRING(self->response->body),
-            (Py_ssize_t)self->response->body_len);
+        && self->response->body_len > 0)
+    {
+        partial =
+            PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->response->body),
+                                      (Py_ssize_t)self->response->body_len);
         PyErr_Clear();
     }
-    facts.elapsed = self->started == 0
-                        ? 0
-                        : (double)(uv_hrtime() - self->started) / 1e9;
+    facts.elapsed =
+        self->started == 0 ? 0 : (double)(uv_hrtime() - self->started) / 1e9;
     facts.method = self->method;
     facts.url = self->url;
     facts.cause = self->cause;
@@ -237,8 +236,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
                     || method_is(method, "PUT") || method_is(method, "DELETE")
                     || method_is(method, "OPTIONS")
                     || method_is(method, "TRACE");
-    f->close_after
-        = !!aif_header_has_token(fields, "connection", "close");
+    f->close_after = !!aif_header_has_token(fields, "connection", "close");
     f->body = self->view.buf;
     f->body_len = (size_t)self->view.len;
 }
@@ -283,13 +281,14 @@ start_hop_at(FetchObject *self, const aif_url *u, const aif_header *fields,
     int rc;
 
     if (method.ptr == NULL || take_body(self) < 0
-        || (u->secure && describe_tls(self, &target) < 0)) {
+        || (u->secure && describe_tls(self, &target) < 0))
+    {
         return -1;
     }
     method.len = (size_t)len;
     head.method = method;
-    head.body = self->view.obj == NULL ? AIF_H1_NO_BODY
-                                       : (int64_t)self->view.len;
+    head.body =
+        self->view.obj == NULL ? AIF_H1_NO_BODY : (int64_t)self->view.len;
     f = aif_fetch_new(&fetch_cbs, self);
     if (f == NULL) {
         return aif_err_set(err, AIF_ENOMEM, "out of memory");
@@ -565,7 +564,8 @@ Fetch_aexit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     (void)args;
     (void)nargs;
     if (w->state == WAIT_DONE
-        && PyObject_TypeCheck(w->value, st->response_type)) {
+        && PyObject_TypeCheck(w->value, st->response_type))
+    {
         response_release((ResponseObject *)w->value, 0);
     }
     if (st->done_none == NULL) {
@@ -638,9 +638,10 @@ warn_unused(FetchObject *self)
 {
     PyObject *raised = compat_take_exception();
 
-    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                         "%U %U was never awaited", self->method, self->url)
-        < 0) {
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U %U was never awaited",
+                         self->method, self->url)
+        < 0)
+    {
         PyErr_WriteUnraisable(self->method);
     }
     if (raised != NULL) {
@@ -698,21 +699,17 @@ static PyType_Slot Fetch_slots[] = {
     {Py_tp_doc,
      (void *)PyDoc_STR("One request with its redirects; awaiting it gives "
                        "the response.")},
-    {Py_tp_traverse, Fetch_traverse},
-    {Py_tp_clear, Fetch_clear},
-    {Py_tp_dealloc, Fetch_dealloc},
-    {Py_tp_repr, Fetch_repr},
-    {Py_tp_methods, Fetch_methods},
-    {Py_tp_members, Fetch_members},
-    {Py_tp_getset, Fetch_getset},
-    {0, NULL},
+     {Py_tp_traverse, Fetch_traverse}, {Py_tp_clear, Fetch_clear},
+     {Py_tp_dealloc, Fetch_dealloc}, {Py_tp_repr, Fetch_repr},
+     {Py_tp_methods, Fetch_methods}, {Py_tp_members, Fetch_members},
+     {Py_tp_getset, Fetch_getset}, {0, NULL},
 };
 
 static PyType_Spec Fetch_spec = {
     .name = "aiofast._core.Fetch",
     .basicsize = sizeof(FetchObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = Fetch_slots,
 };
 
@@ -742,7 +739,8 @@ core_fetch(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (!Py_IS_TYPE(args[0], st->options_type)
         || (args[1] != Py_None && !Py_IS_TYPE(args[1], st->pool_type))
         || !PyUnicode_Check(args[2]) || !PyUnicode_Check(args[3])
-        || (args[4] != Py_None && !PyUnicode_Check(args[4]))) {
+        || (args[4] != Py_None && !PyUnicode_Check(args[4])))
+    {
         PyErr_SetString(PyExc_TypeError,
                         "fetch(Options, Pool | None, str, str, str | None, "
                         "headers, body, int, trace)");

@@ -158,7 +158,8 @@ headers_proxy(core_state *st, const aif_header *h)
         PyObject *value = headers_text(aif_header_value(h, i));
 
         if (name == NULL || value == NULL
-            || MultiDict_Add(api, md, name, value) < 0) {
+            || MultiDict_Add(api, md, name, value) < 0)
+        {
             Py_CLEAR(md);
         }
         Py_XDECREF(name);

@@ -25,8 +25,8 @@ host_report(PyObject *loop, const char *message, PyObject *subject)
     PyObject *facts = NULL, *res = NULL;
 
     if (exc != NULL && loop != NULL) {
-        facts = Py_BuildValue("{s:s,s:O}", "message", message, "exception",
-                              exc);
+        facts =
+            Py_BuildValue("{s:s,s:O}", "message", message, "exception", exc);
         if (facts != NULL) {
             res = PyObject_CallMethod(loop, "call_exception_handler", "O",
                                       facts);
@@ -103,8 +103,8 @@ arm_timer(HostObject *h)
     {
         PyObject *args[] = {h->loop, delay, h->on_timer};
 
-        h->timer = PyObject_VectorcallMethod(h->st->str_call_later, args, 3,
-                                             NULL);
+        h->timer =
+            PyObject_VectorcallMethod(h->st->str_call_later, args, 3, NULL);
     }
     h->timer_due = due;
     Py_DECREF(delay);
@@ -357,27 +357,24 @@ static PyMemberDef Host_members[] = {
 
 static PyType_Slot Host_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The engine of one event loop.")},
-    {Py_tp_traverse, Host_traverse},
-    {Py_tp_clear, Host_clear},
-    {Py_tp_dealloc, Host_dealloc},
-    {Py_tp_methods, Host_methods},
-    {Py_tp_members, Host_members},
-    {0, NULL},
+     {Py_tp_traverse, Host_traverse}, {Py_tp_clear, Host_clear},
+     {Py_tp_dealloc, Host_dealloc}, {Py_tp_methods, Host_methods},
+     {Py_tp_members, Host_members}, {0, NULL},
 };
 
 static PyType_Spec Host_spec = {
     .name = "aiofast._core.Host",
     .basicsize = sizeof(HostObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = Host_slots,
 };
 
 int
 host_type_init(core_state *st)
 {
-    st->host_type = (PyTypeObject *)PyType_FromModuleAndSpec(
-        st->module, &Host_spec, NULL);
+    st->host_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(st->module, &Host_spec, NULL);
     return st->host_type == NULL ? -1 : 0;
 }
 

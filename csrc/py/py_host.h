@@ -15,21 +15,21 @@
 typedef struct HostObject {
     PyObject_HEAD
     core_state *st;
-    aif_list link;         /* in st->hosts */
-    PyObject *loop;        /* the asyncio loop */
-    aif_loop *core;        /* owned; lives on as an orphan if it must */
+    aif_list link;  /* in st->hosts */
+    PyObject *loop; /* the asyncio loop */
+    aif_loop *core; /* owned; lives on as an orphan if it must */
     PyObject *weakrefs;
-    PyObject *on_timer;    /* calls run() through a weak reference: a timer of
+    PyObject *on_timer;     /* calls run() through a weak reference: a timer of
                               the loop is held by us and must not hold us */
-    PyObject *timer;       /* asyncio.TimerHandle, or NULL */
-    uint64_t timer_due;    /* ns */
+    PyObject *timer;        /* asyncio.TimerHandle, or NULL */
+    uint64_t timer_due;     /* ns */
     PyObject *default_pool; /* PoolObject or NULL */
-    aif_list pools;        /* PoolObject, borrowed */
-    aif_list ready;        /* WaitObject, each with a reference */
-    unsigned active : 1;   /* inside run() */
+    aif_list pools;         /* PoolObject, borrowed */
+    aif_list ready;         /* WaitObject, each with a reference */
+    unsigned active : 1;    /* inside run() */
     unsigned closed : 1;
-    unsigned fetches;      /* under way, no result yet */
-    unsigned bodies;       /* streamed bodies under way */
+    unsigned fetches; /* under way, no result yet */
+    unsigned bodies;  /* streamed bodies under way */
 } HostObject;
 
 /* The host of the running loop, made if need be; borrowed. NULL with an

@@ -97,7 +97,8 @@ read_class(OptionsObject *o, PyObject *value)
         return 0;
     }
     if (!PyType_Check(value)
-        || !PyType_IsSubtype((PyTypeObject *)value, o->st->response_type)) {
+        || !PyType_IsSubtype((PyTypeObject *)value, o->st->response_type))
+    {
         PyErr_SetString(PyExc_TypeError,
                         "response_class must be a subclass of ResponseBase");
         return -1;
@@ -186,7 +187,8 @@ apply_flags(OptionsObject *o, const named *n)
     if (read_flag(n->stream, &stream) < 0
         || read_flag(n->decompress, &decompress) < 0
         || read_flag(n->on_cookies, &cookies) < 0
-        || read_flag(n->on_status, &status) < 0) {
+        || read_flag(n->on_status, &status) < 0)
+    {
         return -1;
     }
     o->stream = stream ? 1 : 0;
@@ -210,7 +212,8 @@ apply_limits(OptionsObject *o, const named *n)
         || read_max_body(o, n->max_body) < 0
         || read_size(n->max_head, &o->parse.head) < 0
         || read_size(n->max_line, &o->parse.line) < 0
-        || read_size(n->max_fields, &fields) < 0) {
+        || read_size(n->max_fields, &fields) < 0)
+    {
         return -1;
     }
     o->parse.fields = fields > 1000000 ? 1000000 : (unsigned)fields;
@@ -221,7 +224,8 @@ static int
 apply_objects(OptionsObject *o, const named *n)
 {
     if (n->server_hostname != NULL && n->server_hostname != Py_None
-        && !PyUnicode_Check(n->server_hostname)) {
+        && !PyUnicode_Check(n->server_hostname))
+    {
         PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
         return -1;
     }
@@ -229,7 +233,8 @@ apply_objects(OptionsObject *o, const named *n)
     read_object(&o->tls_context, n->tls_context);
     read_object(&o->server_hostname, n->server_hostname);
     if (n->defaults != NULL
-        && headers_read(o->st, &o->defaults, n->defaults) < 0) {
+        && headers_read(o->st, &o->defaults, n->defaults) < 0)
+    {
         return -1;
     }
     return read_class(o, n->response_class);
@@ -239,11 +244,12 @@ static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "base",       "response_class", "stream",   "defaults", "decompress",
-        "policy",     "on_cookies",     "on_status", "total",   "acquire",
-        "dial",       "tls",            "wait",     "read",     "max_body",
-        "max_head",   "max_line",       "max_fields", "tls_context",
-        "server_hostname", NULL};
+        "base",       "response_class", "stream",      "defaults",
+        "decompress", "policy",         "on_cookies",  "on_status",
+        "total",      "acquire",        "dial",        "tls",
+        "wait",       "read",           "max_body",    "max_head",
+        "max_line",   "max_fields",     "tls_context", "server_hostname",
+        NULL};
     core_state *st = state_of_type(type);
     named n = {0};
     OptionsObject *o;
@@ -254,7 +260,8 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
-            &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname)) {
+            &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname))
+    {
         return NULL;
     }
     if (n.base == Py_None) {
@@ -272,7 +279,8 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     aif_header_init(&o->defaults, AIF_MAX_REQUEST_HEAD, 1000);
     if (start_from(o, (OptionsObject *)n.base, n.defaults == NULL) < 0
         || apply_objects(o, &n) < 0 || apply_flags(o, &n) < 0
-        || apply_limits(o, &n) < 0) {
+        || apply_limits(o, &n) < 0)
+    {
         Py_DECREF(o);
         return NULL;
     }
@@ -331,19 +339,16 @@ static PyGetSetDef Options_getset[] = {
 
 static PyType_Slot Options_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("How requests are made; immutable.")},
-    {Py_tp_new, Options_new},
-    {Py_tp_traverse, Options_traverse},
-    {Py_tp_clear, Options_clear},
-    {Py_tp_dealloc, Options_dealloc},
-    {Py_tp_getset, Options_getset},
-    {0, NULL},
+     {Py_tp_new, Options_new}, {Py_tp_traverse, Options_traverse},
+     {Py_tp_clear, Options_clear}, {Py_tp_dealloc, Options_dealloc},
+     {Py_tp_getset, Options_getset}, {0, NULL},
 };
 
 static PyType_Spec Options_spec = {
     .name = "aiofast._core.Options",
     .basicsize = sizeof(OptionsObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = Options_slots,
 };
 

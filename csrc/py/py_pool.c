@@ -198,11 +198,11 @@ read_unix(PoolObject *p, const char *path, Py_ssize_t len)
 static PyObject *
 Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"limit",       "limit_per_host",
-                            "keepalive_timeout", "force_close",
-                            "dns_ttl",     "family",
-                            "local_addr",  "unix_path",
-                            "race_delay",  NULL};
+    static char *names[] = {
+        "limit",       "limit_per_host", "keepalive_timeout",
+        "force_close", "dns_ttl",        "family",
+        "local_addr",  "unix_path",      "race_delay",
+        NULL};
     core_state *st = state_of_type(type);
     unsigned limit = 100, per_host = 0;
     int force = 0, family = 0, local_port = 0;
@@ -215,7 +215,8 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
             args, kwargs, "|$IIOpOiOz#O:Pool", names, &limit, &per_host, &keep,
-            &force, &ttl, &family, &local, &path, &path_len, &race)) {
+            &force, &ttl, &family, &local, &path, &path_len, &race))
+    {
         return NULL;
     }
     p = pool_alloc(st);
@@ -227,7 +228,8 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     p->settings.force_close = force ? 1 : 0;
     p->settings.family = family;
     if (keep != NULL
-        && read_seconds(keep, 1e9, 1e9, &p->settings.keepalive) < 0) {
+        && read_seconds(keep, 1e9, 1e9, &p->settings.keepalive) < 0)
+    {
         goto fail;
     }
     if (ttl != NULL) {
@@ -244,7 +246,8 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     if (local != Py_None
         && (!PyArg_ParseTuple(local, "si:local_addr", &local_host, &local_port)
-            || read_local(p, local_host, local_port) < 0)) {
+            || read_local(p, local_host, local_port) < 0))
+    {
         goto fail;
     }
     if (path != NULL && read_unix(p, path, path_len) < 0) {
@@ -306,11 +309,11 @@ Pool_get_closed(PyObject *self, void *Py_UNUSED(closure))
 static PyMethodDef Pool_methods[] = {
     {"close", Pool_close, METH_NOARGS,
      PyDoc_STR("End every fetch and connection now.")},
-    {"stats", Pool_stats, METH_NOARGS,
-     PyDoc_STR("Numbers of connections: open, idle, busy, dialing; and of "
+     {"stats", Pool_stats, METH_NOARGS,
+      PyDoc_STR("Numbers of connections: open, idle, busy, dialing; and of "
                "fetches waiting for one.")},
-    {NULL, NULL, 0, NULL},
-};
+      {NULL, NULL, 0, NULL},
+    };
 
 static PyGetSetDef Pool_getset[] = {
     {"closed", Pool_get_closed, NULL, NULL, NULL},
@@ -320,11 +323,8 @@ static PyGetSetDef Pool_getset[] = {
 static PyType_Slot Pool_slots[] = {
     {Py_tp_doc,
      (void *)PyDoc_STR("Connections of one loop, kept alive per origin.")},
-    {Py_tp_new, Pool_new},
-    {Py_tp_dealloc, Pool_dealloc},
-    {Py_tp_methods, Pool_methods},
-    {Py_tp_getset, Pool_getset},
-    {0, NULL},
+     {Py_tp_new, Pool_new}, {Py_tp_dealloc, Pool_dealloc},
+     {Py_tp_methods, Pool_methods}, {Py_tp_getset, Pool_getset}, {0, NULL},
 };
 
 static PyType_Spec Pool_spec = {
@@ -337,9 +337,8 @@ static PyType_Spec Pool_spec = {
 int
 pool_type_init(core_state *st)
 {
-    st->pool_type = (PyTypeObject *)PyType_FromModuleAndSpec(
-        st->module, &Pool_spec, NULL);
-    return st->pool_type == NULL
-               ? -1
-               : PyModule_AddType(st->module, st->pool_type);
+    st->pool_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(st->module, &Pool_spec, NULL);
+    return st->pool_type == NULL ? -1
+                                 : PyModule_AddType(st->module, st->pool_type);
 }

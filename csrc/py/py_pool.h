@@ -10,11 +10,11 @@
 typedef struct PoolObject {
     PyObject_HEAD
     core_state *st;
-    aif_pool *pool;    /* owned; NULL before the first fetch */
-    HostObject *host;  /* borrowed; set with |pool| */
-    aif_list link;     /* in host->pools */
+    aif_pool *pool;   /* owned; NULL before the first fetch */
+    HostObject *host; /* borrowed; set with |pool| */
+    aif_list link;    /* in host->pools */
     aif_pool_settings settings;
-    char *unix_path;   /* owned */
+    char *unix_path; /* owned */
     struct sockaddr_storage local;
     unsigned closed : 1;
 } PoolObject;

@@ -88,7 +88,8 @@ trim(ResponseObject *r)
         Py_XSETREF(r->body, Py_NewRef(r->st->empty_bytes));
     }
     else if (room(r) > 0
-             && _PyBytes_Resize(&r->body, (Py_ssize_t)r->body_len) < 0) {
+             && _PyBytes_Resize(&r->body, (Py_ssize_t)r->body_len) < 0)
+    {
         r->body_len = 0;
         return -1;
     }
@@ -152,7 +153,8 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
                     ? (size_t)length
                     : 0;
     if (r->length > 0
-        && (!options->stream || r->length <= RESPONSE_HIGH_WATER)) {
+        && (!options->stream || r->length <= RESPONSE_HIGH_WATER))
+    {
         r->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)r->length);
         if (r->body == NULL) {
             Py_DECREF(r);
@@ -607,8 +609,8 @@ static PyObject *
 Response_get_timings(PyObject *self, void *Py_UNUSED(closure))
 {
     ResponseObject *r = (ResponseObject *)self;
-    aif_trace t = r->fetch != NULL && r->host != NULL ? r->fetch->trace
-                                                      : r->trace;
+    aif_trace t =
+        r->fetch != NULL && r->host != NULL ? r->fetch->trace : r->trace;
     PyObject *d = PyDict_New();
     uint64_t total = 0;
 
@@ -626,7 +628,8 @@ Response_get_timings(PyObject *self, void *Py_UNUSED(closure))
                                         ? "total"
                                         : aif_trace_name((aif_phase)i),
                                     seconds)
-                   < 0) {
+                   < 0)
+        {
             Py_CLEAR(d);
         }
         Py_XDECREF(seconds);
@@ -718,17 +721,17 @@ Response_dealloc(PyObject *self)
 static PyMethodDef Response_methods[] = {
     {"read_all", Response_read_all, METH_NOARGS,
      PyDoc_STR("Wait for the whole body.")},
-    {"read_some", Response_read_some, METH_NOARGS,
-     PyDoc_STR("What is there of the body, else what comes next; b'' at its "
+     {"read_some", Response_read_some, METH_NOARGS,
+      PyDoc_STR("What is there of the body, else what comes next; b'' at its "
                "end.")},
-    {"release", Response_release, METH_NOARGS,
-     PyDoc_STR("Give up the rest of the body.")},
-    {"close", Response_close, METH_NOARGS,
-     PyDoc_STR("Close the connection unless the body is whole.")},
-    {"header", Response_header, METH_O,
-     PyDoc_STR("The first header field of that name, or None.")},
-    {NULL, NULL, 0, NULL},
-};
+      {"release", Response_release, METH_NOARGS,
+       PyDoc_STR("Give up the rest of the body.")},
+       {"close", Response_close, METH_NOARGS,
+        PyDoc_STR("Close the connection unless the body is whole.")},
+        {"header", Response_header, METH_O,
+         PyDoc_STR("The first header field of that name, or None.")},
+         {NULL, NULL, 0, NULL},
+       };
 
 static PyMemberDef Response_members[] = {
     {"status", T_INT, offsetof(ResponseObject, status), READONLY, NULL},
@@ -760,13 +763,10 @@ static PyGetSetDef Response_getset[] = {
 
 static PyType_Slot Response_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The facts of a response.")},
-    {Py_tp_traverse, Response_traverse},
-    {Py_tp_clear, Response_clear},
-    {Py_tp_dealloc, Response_dealloc},
-    {Py_tp_methods, Response_methods},
-    {Py_tp_members, Response_members},
-    {Py_tp_getset, Response_getset},
-    {0, NULL},
+     {Py_tp_traverse, Response_traverse}, {Py_tp_clear, Response_clear},
+     {Py_tp_dealloc, Response_dealloc}, {Py_tp_methods, Response_methods},
+     {Py_tp_members, Response_members}, {Py_tp_getset, Response_getset},
+     {0, NULL},
 };
 
 static PyType_Spec Response_spec = {

@@ -32,16 +32,16 @@ typedef struct ResponseObject {
      * until it is whole. */
     PyObject *body;
     size_t body_len;
-    size_t length;       /* announced, if known and worth to rely on */
+    size_t length; /* announced, if known and worth to rely on */
     /* Streaming. */
-    aif_fetch *fetch;    /* owned, NULL when over or not streaming */
-    HostObject *host;    /* borrowed, while |fetch| is under way */
-    PyObject *pool;      /* must outlive |fetch| */
-    WaitObject *reader;  /* who waits for bytes */
-    PyObject *cause;     /* what TLS said when it failed */
-    PyObject *failure;   /* the exception, once built */
+    aif_fetch *fetch;   /* owned, NULL when over or not streaming */
+    HostObject *host;   /* borrowed, while |fetch| is under way */
+    PyObject *pool;     /* must outlive |fetch| */
+    WaitObject *reader; /* who waits for bytes */
+    PyObject *cause;    /* what TLS said when it failed */
+    PyObject *failure;  /* the exception, once built */
     unsigned reader_all : 1;
-    unsigned whole : 1;    /* the body is complete */
+    unsigned whole : 1; /* the body is complete */
     unsigned failed : 1;
     unsigned released : 1; /* the user gave the rest up */
     unsigned taken : 1;    /* parts were handed out: body is not all */

@@ -38,14 +38,14 @@ typedef struct tls_stage {
     PyObject *sending;  /* bytes of |outgoing| that are being written */
     aif_write below_write;
     uv_buf_t below_buf;
-    aif_list writes;    /* aif_write of the user, in order */
+    aif_list writes; /* aif_write of the user, in order */
     tls_state state;
     unsigned records;   /* whole records in |incoming| */
     size_t header_len;  /* bytes of a record header seen */
     size_t record_left; /* bytes of the present record to come */
     unsigned char header[RECORD_HEADER];
     unsigned depth;
-    unsigned offered : 1;  /* a session, to resume */
+    unsigned offered : 1; /* a session, to resume */
     unsigned reading : 1;
     unsigned flushing : 1; /* below_write is under way */
     unsigned below_eof : 1;
@@ -199,7 +199,8 @@ pump_out(tls_stage *t)
     int rc = flush(t);
 
     while (rc == 1 && !t->closed && t->state == TLS_OPEN
-           && (node = aif_list_head(&t->writes)) != NULL) {
+           && (node = aif_list_head(&t->writes)) != NULL)
+    {
         aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
 
         if (w->count == 0) {
@@ -430,7 +431,8 @@ pump_in(tls_stage *t)
         return;
     }
     while (!t->closed && t->reading && t->state == TLS_OPEN
-           && (t->records > 0 || t->below_eof)) {
+           && (t->records > 0 || t->below_eof))
+    {
         if (!read_once(t)) {
             break;
         }
@@ -640,8 +642,8 @@ static const aif_stage_type tls_type = {
 
 /* context.wrap_bio(incoming, outgoing, server_hostname=, session=) */
 static PyObject *
-wrap(core_state *st, PyObject *context, PyObject *incoming,
-     PyObject *outgoing, const char *server_name, PyObject *session)
+wrap(core_state *st, PyObject *context, PyObject *incoming, PyObject *outgoing,
+     const char *server_name, PyObject *session)
 {
     PyObject *name = PyUnicode_FromString(server_name);
     PyObject *ssl = NULL;
@@ -651,8 +653,8 @@ wrap(core_state *st, PyObject *context, PyObject *incoming,
                             session == NULL ? Py_None : session};
 
         /* wrap_bio(incoming, outgoing, server_side=False, ...) */
-        ssl = PyObject_VectorcallMethod(st->str_wrap_bio, args, 3,
-                                        st->kw_wrap);
+        ssl =
+            PyObject_VectorcallMethod(st->str_wrap_bio, args, 3, st->kw_wrap);
         Py_DECREF(name);
     }
     return ssl;
@@ -674,13 +676,14 @@ tls_new(core_state *st, aif_stage *below, PyObject *context,
     t->state = TLS_HANDSHAKE;
     aif_list_init(&t->writes);
     if (state_import(&st->memory_bio, "ssl", "MemoryBIO") == 0
-        && state_import(&st->want_read, "ssl", "SSLWantReadError") == 0) {
+        && state_import(&st->want_read, "ssl", "SSLWantReadError") == 0)
+    {
         t->incoming = PyObject_CallNoArgs(st->memory_bio);
         t->outgoing = PyObject_CallNoArgs(st->memory_bio);
     }
     if (t->incoming != NULL && t->outgoing != NULL) {
-        t->ssl = wrap(st, context, t->incoming, t->outgoing, server_name,
-                      session);
+        t->ssl =
+            wrap(st, context, t->incoming, t->outgoing, server_name, session);
     }
     if (t->ssl == NULL) {
         PyObject *exc = compat_take_exception();

@@ -103,7 +103,8 @@ url_text(const aif_url *u, PyObject *given)
 
     if (!u->has_userinfo && data != NULL && PyUnicode_CheckExact(given)
         && (size_t)len == u->text.len
-        && memcmp(data, u->text.data, u->text.len) == 0) {
+        && memcmp(data, u->text.data, u->text.len) == 0)
+    {
         return Py_NewRef(given);
     }
     size = scheme.len + 3 + authority.len + target.len

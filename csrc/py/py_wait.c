@@ -157,7 +157,8 @@ call_back(WaitObject *w, PyObject *cb, PyObject *context)
         return 0;
     }
     if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
-        || PyErr_ExceptionMatches(PyExc_SystemExit)) {
+        || PyErr_ExceptionMatches(PyExc_SystemExit))
+    {
         return -1;
     }
     host_report(w->loop, "Exception in a callback of an aiofast awaitable",
@@ -171,8 +172,8 @@ wait_wake(WaitObject *w)
     PyObject *cb, *context, *more;
     int rc = 0;
 
-    if (w->ops->ready != NULL && w->state == WAIT_PENDING
-        && !w->ops->ready(w)) {
+    if (w->ops->ready != NULL && w->state == WAIT_PENDING && !w->ops->ready(w))
+    {
         return 0;
     }
     w->host = NULL;
@@ -240,7 +241,8 @@ wait_schedule(WaitObject *w)
         PyObject *pair = PyList_GET_ITEM(more, i);
 
         if (call_soon(w, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))
-            < 0) {
+            < 0)
+        {
             PyErr_Clear();
         }
     }
@@ -248,8 +250,8 @@ wait_schedule(WaitObject *w)
 }
 
 static PyObject *
-Wait_add_done_callback(PyObject *self, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames)
+Wait_add_done_callback(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames)
 {
     WaitObject *w = (WaitObject *)self;
     PyObject *context = NULL;
@@ -259,7 +261,8 @@ Wait_add_done_callback(PyObject *self, PyObject *const *args,
             && (PyTuple_GET_SIZE(kwnames) != 1
                 || PyUnicode_CompareWithASCIIString(
                        PyTuple_GET_ITEM(kwnames, 0), "context")
-                       != 0))) {
+                       != 0)))
+    {
         PyErr_SetString(PyExc_TypeError,
                         "add_done_callback(fn, *, context=None)");
         return NULL;
@@ -291,7 +294,8 @@ Wait_add_done_callback(PyObject *self, PyObject *const *args,
 
         if (pair == NULL
             || (w->more == NULL && (w->more = PyList_New(0)) == NULL)
-            || PyList_Append(w->more, pair) < 0) {
+            || PyList_Append(w->more, pair) < 0)
+        {
             Py_XDECREF(pair);
             goto fail;
         }
@@ -671,18 +675,12 @@ PyDoc_STRVAR(Wait_doc,
              "future of asyncio.");
 
 static PyType_Slot Wait_slots[] = {
-    {Py_tp_doc, (void *)Wait_doc},
-    {Py_tp_traverse, Wait_traverse},
-    {Py_tp_clear, Wait_clear},
-    {Py_tp_dealloc, Wait_dealloc},
-    {Py_tp_methods, wait_methods},
-    {Py_tp_members, Wait_members},
-    {Py_tp_getset, Wait_getset},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, Wait_iternext},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, Wait_am_send},
-    {0, NULL},
+    {Py_tp_doc, (void *)Wait_doc},   {Py_tp_traverse, Wait_traverse},
+    {Py_tp_clear, Wait_clear},       {Py_tp_dealloc, Wait_dealloc},
+    {Py_tp_methods, wait_methods},   {Py_tp_members, Wait_members},
+    {Py_tp_getset, Wait_getset},     {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, Wait_iternext}, {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, Wait_am_send},      {0, NULL},
 };
 
 static PyType_Spec Wait_spec = {
@@ -715,10 +713,11 @@ register_coroutine(PyObject *type)
 int
 wait_type_init(core_state *st)
 {
-    st->wait_type = (PyTypeObject *)PyType_FromModuleAndSpec(
-        st->module, &Wait_spec, NULL);
+    st->wait_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(st->module, &Wait_spec, NULL);
     if (st->wait_type == NULL
-        || PyModule_AddType(st->module, st->wait_type) < 0) {
+        || PyModule_AddType(st->module, st->wait_type) < 0)
+    {
         return -1;
     }
     return register_coroutine((PyObject *)st->wait_type);

@@ -43,13 +43,13 @@ struct WaitObject {
     PyObject *loop;          /* set at the start */
     PyObject *callback;      /* the first one, and its context */
     PyObject *context;
-    PyObject *more;          /* list of (callback, context), or NULL */
-    PyObject *value;         /* result, exception or cancel message */
-    PyObject *owner;         /* what must live while this waits, or NULL */
+    PyObject *more;  /* list of (callback, context), or NULL */
+    PyObject *value; /* result, exception or cancel message */
+    PyObject *owner; /* what must live while this waits, or NULL */
     PyObject *weakrefs;
-    aif_list link;           /* in host->ready; holds a reference */
+    aif_list link; /* in host->ready; holds a reference */
     wait_state state;
-    char blocking;           /* _asyncio_future_blocking */
+    char blocking; /* _asyncio_future_blocking */
     unsigned queued : 1;
 };
 

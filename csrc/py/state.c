@@ -28,14 +28,16 @@ state_import(PyObject **slot, const char *module, const char *name)
 
 /* Every reference in the state, for traverse, clear and the like. */
 #define EACH_REFERENCE(X)                                                     \
-    X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
-    X(response_type) X(get_running_loop) X(cancelled_error)                   \
-    X(invalid_state_error) X(from_core) X(yarl_url) X(idna_encode)            \
-    X(memory_bio) X(want_read) X(str_call_soon) X(str_call_later)             \
-    X(str_cancel) X(str_wrap_bio) X(str_items) X(str_read) X(str_write)       \
-    X(str_write_eof) X(str_do_handshake) X(str_unwrap) X(str_session)         \
-    X(str_ok) X(kw_context) X(kw_wrap) X(empty_bytes) X(empty_tuple)          \
-    X(done_none) X(parked)
+    X(wait_type)                                                              \
+    X(fetch_type) X(options_type) X(pool_type) X(host_type) X(response_type)  \
+        X(get_running_loop) X(cancelled_error) X(invalid_state_error)         \
+            X(from_core) X(yarl_url) X(idna_encode) X(memory_bio)             \
+                X(want_read) X(str_call_soon) X(str_call_later) X(str_cancel) \
+                    X(str_wrap_bio) X(str_items) X(str_read) X(str_write)     \
+                        X(str_write_eof) X(str_do_handshake) X(str_unwrap)    \
+                            X(str_session) X(str_ok) X(kw_context) X(kw_wrap) \
+                                X(empty_bytes) X(empty_tuple) X(done_none)    \
+                                    X(parked)
 
 int
 state_traverse(core_state *st, visitproc visit, void *arg)
@@ -108,12 +110,14 @@ state_init(core_state *st, PyObject *module)
                < 0
         || state_import(&st->invalid_state_error, "asyncio.exceptions",
                         "InvalidStateError")
-               < 0) {
+               < 0)
+    {
         return -1;
     }
     if (wait_type_init(st) < 0 || fetch_type_init(st) < 0
         || options_type_init(st) < 0 || pool_type_init(st) < 0
-        || host_type_init(st) < 0 || response_type_init(st) < 0) {
+        || host_type_init(st) < 0 || response_type_init(st) < 0)
+    {
         return -1;
     }
     return 0;

@@ -28,29 +28,29 @@ typedef struct core_state {
     PyObject *invalid_state_error;
 
     /* Imports when first needed; NULL before. */
-    PyObject *from_core;    /* aiofast.errors.from_core */
-    PyObject *yarl_url;     /* yarl.URL */
-    PyObject *idna_encode;  /* idna.encode */
-    PyObject *memory_bio;   /* ssl.MemoryBIO */
-    PyObject *want_read;    /* ssl.SSLWantReadError */
-    void *multidict;        /* MultiDict_CAPI */
+    PyObject *from_core;   /* aiofast.errors.from_core */
+    PyObject *yarl_url;    /* yarl.URL */
+    PyObject *idna_encode; /* idna.encode */
+    PyObject *memory_bio;  /* ssl.MemoryBIO */
+    PyObject *want_read;   /* ssl.SSLWantReadError */
+    void *multidict;       /* MultiDict_CAPI */
 
     /* Names and constants. */
     PyObject *str_call_soon, *str_call_later, *str_cancel, *str_wrap_bio;
     PyObject *str_items, *str_read, *str_write, *str_write_eof;
     PyObject *str_do_handshake, *str_unwrap, *str_session, *str_ok;
-    PyObject *kw_context;   /* ("context",) */
-    PyObject *kw_wrap;      /* ("server_hostname", "session") */
+    PyObject *kw_context; /* ("context",) */
+    PyObject *kw_wrap;    /* ("server_hostname", "session") */
     PyObject *empty_bytes;
     PyObject *empty_tuple;
-    PyObject *done_none;    /* a Wait that gave None */
+    PyObject *done_none; /* a Wait that gave None */
 
     /* The exception of the TLS stage whose failure is being reported. */
     PyObject *parked;
 
-    aif_list hosts;              /* HostObject, borrowed */
-    struct HostObject *last;     /* the host asked for last; borrowed */
-    aif_list orphans;            /* loops that could not be ended yet */
+    aif_list hosts;          /* HostObject, borrowed */
+    struct HostObject *last; /* the host asked for last; borrowed */
+    aif_list orphans;        /* loops that could not be ended yet */
 } core_state;
 
 /* |obj|'s state, by the type that defines a method (METH_METHOD) or the
