@@ -16,6 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+try:
+    from . import _core as _core
+except ImportError as exc:
+    raise ImportError(
+        f"aiofast's C engine cannot be loaded from {__file__}: in a checkout, "
+        "`pip install .` builds it, and programs run from another folder"
+    ) from exc
+
 from .auth import BasicAuth, encode_basic_auth
 from .errors import (
     ClientConnectionError,
