@@ -95,7 +95,8 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
     if (o->stream) {
         /* From here on the response owns the exchange. */
         self->fetch = NULL;
-        response_stream(r, f, self->wait.host, (PyObject *)self->pool);
+        response_stream(r, f, self->wait.host, (PyObject *)self->pool,
+                        &self->view);
         hop_over(self, 0);
     }
     return 0;

@@ -342,6 +342,14 @@ stream_on_space(void *user, aif_fetch *f, size_t *len)
 }
 
 static void
+release_sending(ResponseObject *r)
+{
+    if (r->sending.obj != NULL) {
+        PyBuffer_Release(&r->sending);
+    }
+}
+
+static void
 stream_on_done(void *user, aif_fetch *f, int code)
 {
     ResponseObject *r = user;
@@ -358,6 +366,7 @@ stream_on_done(void *user, aif_fetch *f, int code)
     r->host->bodies--;
     wake_reader(r);
     r->host = NULL;
+    release_sending(r);
 }
 
 static const aif_fetch_cbs stream_cbs = {
@@ -369,7 +378,7 @@ static const aif_fetch_cbs stream_cbs = {
 
 void
 response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
-                PyObject *pool)
+                PyObject *pool, Py_buffer *body)
 {
     r->fetch = f;
     r->host = host;
@@ -377,6 +386,8 @@ response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
     host->bodies++;
     f->cbs = &stream_cbs;
     f->user = r;
+    r->sending = *body;
+    body->obj = NULL;
 }
 
 void
@@ -708,6 +719,7 @@ Response_dealloc(PyObject *self)
         aif_fetch_free(r->fetch);
         r->fetch = NULL;
     }
+    release_sending(r);
     (void)Response_clear(self);
     Py_CLEAR(r->pool);
     Py_CLEAR(r->options);

@@ -37,6 +37,7 @@ typedef struct ResponseObject {
     aif_fetch *fetch;   /* owned, NULL when over or not streaming */
     HostObject *host;   /* borrowed, while |fetch| is under way */
     PyObject *pool;     /* must outlive |fetch| */
+    Py_buffer sending;  /* the request's body: it may still be on its way */
     WaitObject *reader; /* who waits for bytes */
     PyObject *cause;    /* what TLS said when it failed */
     PyObject *failure;  /* the exception, once built */
@@ -60,9 +61,10 @@ int response_add(ResponseObject *r, const char *data, size_t len);
 /* The body is whole: what |f| measured is kept. 0 or -1 with an exception. */
 int response_complete(ResponseObject *r, aif_fetch *f);
 
-/* From here on |r| owns |f| and hears its upcalls. */
+/* From here on |r| owns |f| and hears its upcalls; |body|, which |f| may still
+ * be sending, moves over too. */
 void response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
-                     PyObject *pool);
+                     PyObject *pool, Py_buffer *body);
 
 /* Gives up the rest of the body: the connection reads a short rest by itself.
  * |close| closes it instead. Harmless when the body is whole. */

@@ -137,16 +137,15 @@ core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     core_state *st = state_of_module(module);
     aif_url base, joined;
     aif_err err = {0};
-    Py_ssize_t len;
-    const char *ref;
-    PyObject *result = NULL;
+    PyObject *ref, *result = NULL;
     int rc;
 
     if (nargs != 2 || !PyUnicode_Check(args[0]) || !PyUnicode_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "url_join(base, reference)");
         return NULL;
     }
-    ref = PyUnicode_AsUTF8AndSize(args[1], &len);
+    /* A field's bytes that are no UTF-8 came as surrogates, and go back. */
+    ref = PyUnicode_AsEncodedString(args[1], "utf-8", "surrogateescape");
     if (ref == NULL) {
         return NULL;
     }
@@ -154,7 +153,8 @@ core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     aif_url_init(&joined);
     rc = url_parse(st, &base, args[0], NULL, &err);
     if (rc == 0) {
-        rc = aif_url_resolve(&joined, &base, ref, (size_t)len, &err);
+        rc = aif_url_resolve(&joined, &base, PyBytes_AS_STRING(ref),
+                             (size_t)PyBytes_GET_SIZE(ref), &err);
         if (rc == AIF_EIDNA) {
             rc = encode_host(st, &joined, &err);
         }
@@ -168,6 +168,7 @@ core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     aif_url_fini(&base);
     aif_url_fini(&joined);
+    Py_DECREF(ref);
     return result;
 }
 

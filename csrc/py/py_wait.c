@@ -166,38 +166,6 @@ call_back(WaitObject *w, PyObject *cb, PyObject *context)
     return 0;
 }
 
-int
-wait_wake(WaitObject *w)
-{
-    PyObject *cb, *context, *more;
-    int rc = 0;
-
-    if (w->ops->ready != NULL && w->state == WAIT_PENDING && !w->ops->ready(w))
-    {
-        return 0;
-    }
-    w->host = NULL;
-    cb = w->callback;
-    context = w->context;
-    more = w->more;
-    w->callback = w->context = w->more = NULL;
-    if (cb != NULL) {
-        rc = call_back(w, cb, context);
-        Py_DECREF(cb);
-        Py_XDECREF(context);
-    }
-    for (Py_ssize_t i = 0; more != NULL && i < PyList_GET_SIZE(more); i++) {
-        PyObject *pair = PyList_GET_ITEM(more, i);
-
-        if (rc == 0) {
-            rc = call_back(w, PyTuple_GET_ITEM(pair, 0),
-                           PyTuple_GET_ITEM(pair, 1));
-        }
-    }
-    Py_XDECREF(more);
-    return rc;
-}
-
 /* loop.call_soon(cb, w, context=context), for a Wait that is finished. */
 static int
 call_soon(WaitObject *w, PyObject *cb, PyObject *context)
@@ -223,6 +191,48 @@ call_soon(WaitObject *w, PyObject *cb, PyObject *context)
     Py_DECREF(loop);
     Py_XDECREF(res);
     return res == NULL ? -1 : 0;
+}
+
+int
+wait_wake(WaitObject *w)
+{
+    PyObject *cb, *context, *more;
+    int rc = 0;
+
+    if (w->ops->ready != NULL && w->state == WAIT_PENDING && !w->ops->ready(w))
+    {
+        return 0;
+    }
+    w->host = NULL;
+    cb = w->callback;
+    context = w->context;
+    more = w->more;
+    w->callback = w->context = w->more = NULL;
+    if (cb != NULL) {
+        rc = call_back(w, cb, context);
+        Py_DECREF(cb);
+        Py_XDECREF(context);
+    }
+    for (Py_ssize_t i = 0; more != NULL && i < PyList_GET_SIZE(more); i++) {
+        PyObject *pair = PyList_GET_ITEM(more, i);
+        PyObject *fn = PyTuple_GET_ITEM(pair, 0);
+
+        context = PyTuple_GET_ITEM(pair, 1);
+        if (rc == 0) {
+            rc = call_back(w, fn, context);
+        }
+        else {
+            /* The program is being ended; the rest is left to the loop. */
+            PyObject *raised = compat_take_exception();
+
+            if (call_soon(w, fn, context) < 0) {
+                PyErr_Clear();
+            }
+            compat_set_exception(raised);
+        }
+    }
+    Py_XDECREF(more);
+    return rc;
 }
 
 void

@@ -27,17 +27,17 @@ state_import(PyObject **slot, const char *module, const char *name)
 }
 
 /* Every reference in the state, for traverse, clear and the like. */
+/* clang-format off */
 #define EACH_REFERENCE(X)                                                     \
-    X(wait_type)                                                              \
-    X(fetch_type) X(options_type) X(pool_type) X(host_type) X(response_type)  \
-        X(get_running_loop) X(cancelled_error) X(invalid_state_error)         \
-            X(from_core) X(yarl_url) X(idna_encode) X(memory_bio)             \
-                X(want_read) X(str_call_soon) X(str_call_later) X(str_cancel) \
-                    X(str_wrap_bio) X(str_items) X(str_read) X(str_write)     \
-                        X(str_write_eof) X(str_do_handshake) X(str_unwrap)    \
-                            X(str_session) X(str_ok) X(kw_context) X(kw_wrap) \
-                                X(empty_bytes) X(empty_tuple) X(done_none)    \
-                                    X(parked)
+    X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
+    X(response_type) X(get_running_loop) X(cancelled_error)                   \
+    X(invalid_state_error) X(from_core) X(yarl_url) X(idna_encode)            \
+    X(memory_bio) X(want_read) X(str_call_soon) X(str_call_later)             \
+    X(str_cancel) X(str_wrap_bio) X(str_items) X(str_read) X(str_write)       \
+    X(str_write_eof) X(str_do_handshake) X(str_unwrap) X(str_session)         \
+    X(str_ok) X(kw_context) X(kw_wrap) X(empty_bytes) X(empty_tuple)          \
+    X(done_none) X(parked)
+/* clang-format on */
 
 int
 state_traverse(core_state *st, visitproc visit, void *arg)
