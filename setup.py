@@ -208,6 +208,17 @@ def find(wanted: Wanted) -> Library:
     return plain
 
 
+def whole_program_flags() -> list[str]:
+    """What makes the compiler look at all files at once, where it and the linker can.
+
+    The layers are separate files that call each other for every field and request.
+    """
+    for flags in (["-flto=auto"], ["-flto"]):
+        if compiles("", [*flags, "-O1"], link=True):
+            return flags
+    return []
+
+
 def build_flags() -> tuple[list[str], list[str]]:
     """The compiler's and the linker's flags, the same for every file."""
     cflags = ["-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden"]
@@ -225,6 +236,9 @@ def build_flags() -> tuple[list[str], list[str]]:
     elif not debug and not sanitize:
         cflags += ["-O3", "-DNDEBUG", "-fstack-protector-strong"]
         cflags += ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]
+        whole = whole_program_flags()
+        cflags += whole
+        ldflags += [*whole, "-O3"] if whole else []
     return cflags, ldflags
 
 

@@ -27,20 +27,28 @@ static const unsigned char tchar[256] = {
 /* One byte in each lane of a word. */
 #define LANES(byte) (UINT64_C(0x0101010101010101) * (byte))
 
+/* Eight bytes with their letters made small. In seven bits neither sum leaves
+ * its lane: the first has the top bit from 'A' on, the second behind 'Z', so
+ * that they differ in capitals. */
+static uint64_t
+fold_word(const char *s)
+{
+    uint64_t w, low, upper;
+
+    memcpy(&w, s, sizeof(w));
+    low = w & LANES(0x7f);
+    upper = (low + LANES(0x80 - 'A')) ^ (low + LANES(0x7f - 'Z'));
+    return w | ((upper & ~w & LANES(0x80)) >> 2);
+}
+
 void
 aif_ascii_fold(char *dst, const char *src, size_t n)
 {
-    uint64_t w, low, upper;
+    uint64_t w;
     size_t i;
 
     while (n >= sizeof(w)) {
-        memcpy(&w, src, sizeof(w));
-        /* In seven bits neither sum leaves its lane. The first has the top
-         * bit from 'A' on, the second behind 'Z'; they differ in letters. */
-        low = w & LANES(0x7f);
-        upper = (low + LANES(0x80 - 'A')) ^ (low + LANES(0x7f - 'Z'));
-        upper &= ~w & LANES(0x80);
-        w |= upper >> 2;
+        w = fold_word(src);
         memcpy(dst, &w, sizeof(w));
         src += sizeof(w);
         dst += sizeof(w);
@@ -54,10 +62,20 @@ aif_ascii_fold(char *dst, const char *src, size_t n)
 int
 aif_ascii_equal(const char *a, const char *b, size_t n)
 {
+    const size_t word = sizeof(uint64_t);
     size_t i;
 
+    if (n >= word) {
+        for (i = 0; i < n - word; i += word) {
+            if (fold_word(a + i) != fold_word(b + i)) {
+                return 0;
+            }
+        }
+        /* The last word overlaps the one before it. */
+        return fold_word(a + n - word) == fold_word(b + n - word);
+    }
     for (i = 0; i < n; i++) {
-        if (a[i] != b[i] && aif_ascii_lower(a[i]) != aif_ascii_lower(b[i])) {
+        if (aif_ascii_lower(a[i]) != aif_ascii_lower(b[i])) {
             return 0;
         }
     }
@@ -67,17 +85,7 @@ aif_ascii_equal(const char *a, const char *b, size_t n)
 int
 aif_ascii_is(const char *a, size_t n, const char *text)
 {
-    size_t i;
-
-    /* Walks both at once, so that a long |text| costs no strlen(). */
-    for (i = 0; i < n; i++) {
-        if (text[i] == '\0'
-            || aif_ascii_lower(a[i]) != aif_ascii_lower(text[i]))
-        {
-            return 0;
-        }
-    }
-    return text[n] == '\0';
+    return n == strlen(text) && aif_ascii_equal(a, text, n);
 }
 
 int
