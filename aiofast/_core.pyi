@@ -21,6 +21,9 @@ class Wait(Generic[_T]):
     before."""
 
     _asyncio_future_blocking: bool | None  # None before the start
+    @property
+    def _cancel_message(self) -> Any: ...  # this and the next are gather()'s
+    def _make_cancelled_error(self) -> BaseException: ...
     @classmethod
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, None, _T]: ...

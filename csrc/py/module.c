@@ -37,20 +37,10 @@ static PyObject *
 core_close_loop(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     HostObject *h = host_find(state_of_module(module));
-    PyObject *res;
 
-    if (h == NULL) {
-        Py_RETURN_NONE;
-    }
-    Py_INCREF(h);
-    res = PyObject_CallMethod(h->loop, "remove_reader", "i",
-                              aif_loop_fd(h->core));
-    host_close(h);
-    Py_DECREF(h);
-    if (res == NULL) {
+    if (h != NULL && host_end(h) < 0) {
         return NULL;
     }
-    Py_DECREF(res);
     Py_RETURN_NONE;
 }
 

@@ -8,6 +8,26 @@
 
 #include <structmember.h>
 
+#if PY_VERSION_HEX >= 0x030d0000
+/* What |ref| refers to, a new reference; NULL if it is gone. */
+static inline PyObject *
+compat_weakref_get(PyObject *ref)
+{
+    PyObject *obj = NULL;
+
+    (void)PyWeakref_GetRef(ref, &obj);
+    return obj;
+}
+#else
+static inline PyObject *
+compat_weakref_get(PyObject *ref)
+{
+    PyObject *obj = PyWeakref_GetObject(ref);
+
+    return obj == Py_None ? NULL : Py_NewRef(obj);
+}
+#endif
+
 #if PY_VERSION_HEX >= 0x030c0000
 /* The exception that is set, normalized, as one owned reference; or NULL. */
 #    define compat_take_exception() PyErr_GetRaisedException()

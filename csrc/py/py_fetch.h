@@ -1,9 +1,45 @@
-/* py_fetch -- the function that makes requests; signature in _core.pyi. */
+/* py_fetch -- one request and its redirects, awaited. py_fetch.c has the type,
+ * py_fetch_hop.c what it does.
+ */
 #ifndef PY_FETCH_H
 #define PY_FETCH_H
 
-#include "py/state.h"
+#include "py/py_pool.h"
+#include "py/py_response.h"
+#include "py/py_wait.h"
 
+/* Phases that ended since the last drain; a hop has at most this many. */
+#define MAX_EVENTS (AIF_PHASE_DONE + 4)
+
+typedef struct FetchObject {
+    WaitObject wait;
+    OptionsObject *options;
+    PoolObject *pool; /* NULL: the loop's own, filled in at the start */
+    PyObject *method, *url, *query, *headers, *body;
+    Py_buffer view;    /* of |body| */
+    PyObject *history; /* tuple */
+    PyObject *trace;   /* callable or NULL */
+    PyObject *cause;   /* what TLS said when it failed */
+    aif_fetch *fetch;  /* owned; the present hop, or the failed one */
+    ResponseObject *response;
+    uint64_t started; /* ns; 0 before the first hop */
+    uint64_t total_due;
+    long redirects;
+    int code;           /* of the end */
+    unsigned ended : 1; /* the hop is over, see |code| and |response| */
+    unsigned ask : 1;   /* policy has a say */
+    unsigned running : 1;
+    unsigned event_count;
+    struct {
+        aif_phase phase;
+        uint64_t at;
+    } events[MAX_EVENTS];
+} FetchObject;
+
+/* What a Fetch does as a Wait. */
+extern const wait_ops fetch_ops;
+
+/* The function that makes requests; signature in _core.pyi. */
 PyObject *core_fetch(PyObject *module, PyObject *const *args,
                      Py_ssize_t nargs);
 

@@ -137,7 +137,7 @@ get_api(core_state *st)
         if (module == NULL) {
             return NULL;
         }
-        Py_DECREF(module);
+        Py_XSETREF(st->multidict_module, module);
         st->multidict = MultiDict_GetCAPI();
     }
     return st->multidict;

@@ -32,6 +32,9 @@ host_report(PyObject *loop, const char *message, PyObject *subject)
                                       facts);
         }
     }
+    else if (exc != NULL) {
+        compat_set_exception(Py_NewRef(exc));
+    }
     if (res == NULL) {
         PyErr_WriteUnraisable(subject);
     }
@@ -42,34 +45,58 @@ host_report(PyObject *loop, const char *message, PyObject *subject)
 
 /* ---- asking the asyncio loop -------------------------------------------- */
 
-static PyObject *
-bound_run(HostObject *h)
+/* loop.call_soon(h.run_soon), once until it comes: 0 or -1 with an exception.
+ * A collector may have come here in the thread of another loop. */
+static int
+ask_for_run(HostObject *h)
 {
-    return PyObject_GetAttrString((PyObject *)h, "run");
+    PyObject *run, *res = NULL;
+
+    if (h->asked) {
+        return 0;
+    }
+    h->asked = 1;
+    run = PyObject_GetAttrString((PyObject *)h, "run_soon");
+    if (run != NULL) {
+        PyObject *args[] = {h->loop, run};
+        PyObject *name = PyThread_get_thread_ident() == h->thread
+                             ? h->st->str_call_soon
+                             : h->st->str_call_soon_threadsafe;
+
+        res = PyObject_VectorcallMethod(name, args, 2, NULL);
+        Py_DECREF(run);
+    }
+    Py_XDECREF(res);
+    if (res == NULL) {
+        h->asked = 0;
+    }
+    return res == NULL ? -1 : 0;
 }
 
-/* loop.call_soon(h.run): libuv takes notice of new watchers only in a run. */
+/* libuv takes notice of new watchers only in a run. */
 static void
 on_wanted(void *user)
 {
     HostObject *h = user;
-    PyObject *run, *res = NULL;
+    PyObject *raised;
+    int rc;
 
     if (h->closed || h->active) {
         return; /* run() looks at |wanted| before it ends. */
     }
-    run = bound_run(h);
-    if (run != NULL) {
-        PyObject *args[] = {h->loop, run};
-
-        res = PyObject_VectorcallMethod(h->st->str_call_soon, args, 2, NULL);
-        Py_DECREF(run);
+    raised = compat_take_exception();
+    rc = ask_for_run(h);
+    if (rc < 0 && host_keep_interrupt(h)) {
+        /* A signal came in between; that it is raised needs the run too. */
+        rc = ask_for_run(h);
     }
-    if (res == NULL) {
+    if (rc < 0) {
         host_report(h->loop, "aiofast could not schedule its engine",
                     (PyObject *)h);
     }
-    Py_XDECREF(res);
+    if (raised != NULL) {
+        compat_set_exception(raised);
+    }
 }
 
 /* One TimerHandle for all deadlines. It is moved only when something is due
@@ -113,26 +140,61 @@ arm_timer(HostObject *h)
 
 /* ---- the run ------------------------------------------------------------ */
 
-/* Wakes what is ready. If a callback ends the program the rest is left for the
- * next run, which is asked for. */
+static WaitObject *
+take_ready(HostObject *h)
+{
+    aif_list *node = aif_list_head(&h->ready);
+    WaitObject *w;
+
+    if (node == NULL) {
+        return NULL;
+    }
+    w = AIF_LIST_ENTRY(node, WaitObject, link);
+    aif_list_unlink(&w->link);
+    h->ready_count--;
+    w->queued = 0;
+    return w;
+}
+
+/* Wakes what is ready now; what becomes ready by it has to wait for the next
+ * run, or a program that fails and tries again would have the loop to itself.
+ * If a callback ends the program the rest is left for the next run too. */
 static int
 drain(HostObject *h)
 {
-    aif_list *node;
+    unsigned count = h->ready_count;
+    WaitObject *w;
+    int rc = 0;
 
-    while ((node = aif_list_head(&h->ready)) != NULL) {
-        WaitObject *w = AIF_LIST_ENTRY(node, WaitObject, link);
-        int rc;
-
-        aif_list_unlink(&w->link);
-        w->queued = 0;
+    for (; rc == 0 && count > 0 && (w = take_ready(h)) != NULL; count--) {
         rc = wait_wake(w);
         Py_DECREF(w);
-        if (rc < 0) {
-            return -1;
-        }
     }
-    return 0;
+    return rc;
+}
+
+/* Before control goes back to asyncio, with |rc| < 0 and an exception set or
+ * not: asks for the next run, at once or in time. */
+static int
+prepare_next_run(HostObject *h, int rc)
+{
+    PyObject *raised = rc < 0 ? compat_take_exception() : NULL;
+
+    if (h->core->wanted || !aif_list_empty(&h->ready) || h->interrupt != NULL)
+    {
+        h->core->wanted = 1;
+        on_wanted(h);
+    }
+    rc = arm_timer(h);
+    if (raised != NULL) {
+        if (rc < 0) {
+            host_report(h->loop, "aiofast could not set its timer",
+                        (PyObject *)h);
+        }
+        compat_set_exception(raised);
+        rc = -1;
+    }
+    return rc;
 }
 
 static PyObject *
@@ -140,33 +202,32 @@ run(HostObject *h)
 {
     int rc = 0;
 
-    if (h->closed || h->active) {
+    if (h->closed || h->active || h->depth > 0) {
         Py_RETURN_NONE;
     }
     Py_INCREF(h); /* A callback may close the asyncio loop. */
+    h->thread = PyThread_get_thread_ident();
     h->active = 1;
     /* What the woken tasks started is handed to libuv in a second turn. */
-    for (int turn = 0; turn < 2 && rc == 0 && !h->closed; turn++) {
+    for (int turn = 0; turn < 2; turn++) {
+        host_enter(h);
         aif_loop_run(h->core);
-        rc = drain(h);
-        if (h->closed || !h->core->wanted) {
+        host_leave(h);
+        if (!h->closed) {
+            rc = drain(h);
+        }
+        if (rc < 0 || h->closed || !h->core->wanted) {
             break;
         }
     }
     h->active = 0;
+    if (rc == 0 && h->interrupt != NULL) {
+        compat_set_exception(h->interrupt);
+        h->interrupt = NULL;
+        rc = -1;
+    }
     if (!h->closed) {
-        if (h->core->wanted || !aif_list_empty(&h->ready)) {
-            PyObject *raised = rc < 0 ? compat_take_exception() : NULL;
-
-            h->core->wanted = 1;
-            on_wanted(h);
-            if (raised != NULL) {
-                compat_set_exception(raised);
-            }
-        }
-        if (rc == 0) {
-            rc = arm_timer(h);
-        }
+        rc = prepare_next_run(h, rc);
     }
     Py_DECREF(h);
     if (rc < 0) {
@@ -181,17 +242,23 @@ Host_run(PyObject *self, PyObject *Py_UNUSED(ignored))
     return run((HostObject *)self);
 }
 
+static PyObject *
+Host_run_soon(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((HostObject *)self)->asked = 0;
+    return run((HostObject *)self);
+}
+
 /* |self| is a weak reference to the host. */
 static PyObject *
 on_timer(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    HostObject *h = (HostObject *)PyWeakref_GetObject(self);
+    HostObject *h = (HostObject *)compat_weakref_get(self);
     PyObject *res;
 
-    if ((PyObject *)h == Py_None) {
+    if (h == NULL) {
         Py_RETURN_NONE;
     }
-    Py_INCREF(h);
     Py_CLEAR(h->timer);
     res = run(h);
     Py_DECREF(h);
@@ -264,16 +331,41 @@ loop_is_open(HostObject *h)
     return open;
 }
 
+/* The drain of a host that goes. Callbacks are left to the asyncio loop. */
+static void
+flush_ready(HostObject *h)
+{
+    WaitObject *w;
+
+    while ((w = take_ready(h)) != NULL) {
+        if (w->ops->ready != NULL && w->state == WAIT_PENDING) {
+            (void)w->ops->ready(w);
+        }
+        if (w->state == WAIT_PENDING) {
+            PyErr_SetString(PyExc_RuntimeError, "the engine was closed");
+            wait_fail(w);
+        }
+        if (loop_is_open(h)) {
+            wait_schedule(w);
+        }
+        w->host = NULL;
+        Py_DECREF(w);
+    }
+}
+
 void
 host_close(HostObject *h)
 {
     aif_list *node;
     aif_loop *core = h->core;
+    PyObject *raised;
 
     if (h->closed) {
         return;
     }
+    raised = compat_take_exception(); /* It may be a finalizer that closes. */
     h->closed = 1;
+    h->depth++;
     aif_list_unlink(&h->link);
     if (h->st->last == h) {
         h->st->last = NULL;
@@ -282,24 +374,76 @@ host_close(HostObject *h)
         pool_detach(AIF_LIST_ENTRY(node, PoolObject, link));
     }
     /* Whoever still waits here has a result now. */
-    while ((node = aif_list_head(&h->ready)) != NULL) {
-        WaitObject *w = AIF_LIST_ENTRY(node, WaitObject, link);
+    flush_ready(h);
+    host_run_deferred(h);
+    flush_ready(h);
+    while ((node = aif_list_head(&h->work)) != NULL) {
+        WaitObject *w = AIF_LIST_ENTRY(node, WaitObject, work);
 
-        aif_list_unlink(&w->link);
-        w->queued = 0;
-        if (w->ops->ready != NULL && w->state == WAIT_PENDING) {
-            (void)w->ops->ready(w);
-        }
-        if (loop_is_open(h)) {
-            wait_schedule(w);
-        }
         w->host = NULL;
-        Py_DECREF(w);
+        host_drop(w);
     }
     h->core = NULL;
+    h->depth--;
     if (core != NULL) {
         end_core(h->st, core);
     }
+    if (raised != NULL) {
+        compat_set_exception(raised);
+    }
+}
+
+/* A timer that is left would keep its place in the asyncio loop until it is
+ * due. */
+static int
+cancel_timer(HostObject *h)
+{
+    PyObject *timer = h->timer, *res;
+
+    h->timer = NULL;
+    if (timer == NULL) {
+        return 0;
+    }
+    res = PyObject_CallMethodNoArgs(timer, h->st->str_cancel);
+    Py_DECREF(timer);
+    Py_XDECREF(res);
+    return res == NULL ? -1 : 0;
+}
+
+static void
+end_later(void *arg)
+{
+    HostObject *h = arg;
+
+    h->depth--; /* It is the last in the door. */
+    if (host_end(h) < 0) {
+        host_report(h->loop, "aiofast could not end its engine",
+                    (PyObject *)h);
+    }
+    h->depth++;
+    Py_DECREF(h);
+}
+
+int
+host_end(HostObject *h)
+{
+    PyObject *res;
+    int rc;
+
+    if (h->closed) {
+        return 0;
+    }
+    Py_INCREF(h); /* The reader owns it. */
+    if (host_defer(h, end_later, h)) {
+        return 0;
+    }
+    res = PyObject_CallMethod(h->loop, "remove_reader", "i",
+                              aif_loop_fd(h->core));
+    rc = res == NULL ? -1 : cancel_timer(h);
+    Py_XDECREF(res);
+    host_close(h);
+    Py_DECREF(h);
+    return rc;
 }
 
 /* ---- the type ----------------------------------------------------------- */
@@ -308,12 +452,21 @@ static int
 Host_traverse(PyObject *self, visitproc visit, void *arg)
 {
     HostObject *h = (HostObject *)self;
+    aif_list *node;
 
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(h->loop);
     Py_VISIT(h->timer);
     Py_VISIT(h->on_timer);
     Py_VISIT(h->default_pool);
+    Py_VISIT(h->parked);
+    Py_VISIT(h->interrupt);
+    for (node = h->ready.next; node != &h->ready; node = node->next) {
+        Py_VISIT(AIF_LIST_ENTRY(node, WaitObject, link));
+    }
+    for (node = h->work.next; node != &h->work; node = node->next) {
+        Py_VISIT(AIF_LIST_ENTRY(node, WaitObject, work));
+    }
     return 0;
 }
 
@@ -327,6 +480,8 @@ Host_clear(PyObject *self)
     Py_CLEAR(h->timer);
     Py_CLEAR(h->on_timer);
     Py_CLEAR(h->default_pool);
+    Py_CLEAR(h->parked);
+    Py_CLEAR(h->interrupt);
     return 0;
 }
 
@@ -346,6 +501,7 @@ Host_dealloc(PyObject *self)
 
 static PyMethodDef Host_methods[] = {
     {"run", Host_run, METH_NOARGS, NULL},
+    {"run_soon", Host_run_soon, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -386,7 +542,7 @@ static int
 register_reader(HostObject *h)
 {
     PyObject *context = PyContext_New();
-    PyObject *reader = bound_run(h);
+    PyObject *reader = PyObject_GetAttrString((PyObject *)h, "run");
     PyObject *res = NULL;
 
     if (context != NULL && reader != NULL && PyContext_Enter(context) == 0) {
@@ -409,15 +565,19 @@ host_new(core_state *st, PyObject *loop)
     HostObject *h = (HostObject *)type->tp_alloc(type, 0);
     int rc;
 
-    host_reap(st);
     if (h == NULL) {
         return NULL;
     }
-    h->st = st;
-    h->loop = Py_NewRef(loop);
+    /* Nothing may run Python before the lists can be walked. */
     aif_list_init(&h->link);
     aif_list_init(&h->pools);
     aif_list_init(&h->ready);
+    aif_list_init(&h->work);
+    aif_list_init(&h->later);
+    h->st = st;
+    h->loop = Py_NewRef(loop);
+    h->thread = PyThread_get_thread_ident();
+    host_reap(st);
     h->core = aif_mem_zalloc(sizeof(*h->core));
     if (h->core == NULL) {
         PyErr_NoMemory();

@@ -8,6 +8,9 @@
 #include "base/aif_mem.h"
 #include "py/py_tls.h"
 
+/* |user| of the hooks is the core_state, not the PoolObject: an aif_pool may
+ * have to outlive that for a moment. */
+
 static void
 pool_hook_open(void *user, aif_origin *o)
 {
@@ -28,12 +31,12 @@ pool_hook_close(void *user, aif_origin *o)
  * is read when a second connection wants to resume it, and not before: see
  * tls_session_of(). Who is contacted once costs no session. */
 static PyObject *
-session_to_resume(PoolObject *p, aif_origin *o)
+session_to_resume(core_state *st, aif_origin *o)
 {
     PyObject *kept = o->session;
 
-    if (kept != NULL && PyObject_HasAttr(kept, p->st->str_do_handshake)) {
-        o->session = tls_session_of(p->st, kept);
+    if (kept != NULL && PyObject_HasAttr(kept, st->str_do_handshake)) {
+        o->session = tls_session_of(st, kept);
         Py_DECREF(kept);
     }
     return o->session;
@@ -42,10 +45,10 @@ session_to_resume(PoolObject *p, aif_origin *o)
 static aif_stage *
 pool_hook_tls(void *user, aif_stage *below, aif_origin *o, aif_err *err)
 {
-    PoolObject *p = user;
+    core_state *st = user;
 
-    return tls_new(p->st, below, o->tls, o->server_name,
-                   session_to_resume(p, o), err);
+    return tls_new(st, below, o->tls, o->server_name, session_to_resume(st, o),
+                   err);
 }
 
 /* A server that does not resume what it was offered is offered it twice. */
@@ -81,11 +84,70 @@ void
 pool_detach(PoolObject *p)
 {
     aif_pool *pool = p->pool;
+    HostObject *h = p->host;
 
     aif_list_unlink(&p->link);
     p->pool = NULL;
     p->host = NULL;
+    host_enter(h);
     aif_pool_free(pool);
+    host_leave(h);
+}
+
+static void
+close_now(void *arg)
+{
+    PoolObject *p = arg;
+
+    if (p->pool != NULL) {
+        aif_pool_close(p->pool);
+    }
+    Py_DECREF(p);
+}
+
+/* The rest of a Pool that was dropped while the core was inside: no fetch is
+ * left, but connections may be. */
+typedef struct leftover {
+    aif_pool *pool;
+    char *unix_path;
+} leftover;
+
+static void
+free_leftover(void *arg)
+{
+    leftover *l = arg;
+
+    aif_pool_free(l->pool);
+    aif_mem_free(l->unix_path);
+    aif_mem_free(l);
+}
+
+/* 1 if it is done later. */
+static int
+leave_over(PoolObject *p)
+{
+    leftover *l;
+
+    if (p->host->depth == 0) {
+        return 0;
+    }
+    l = aif_mem_alloc(sizeof(*l));
+    if (l == NULL) {
+        return 0;
+    }
+    l->pool = p->pool;
+    l->unix_path = p->unix_path;
+    if (!host_defer(p->host, free_leftover, l)) {
+        aif_mem_free(l);
+        return 0;
+    }
+    /* Nobody dials any more, so that this address is not needed. */
+    p->pool->settings.local_addr = NULL;
+    aif_list_unlink(&p->link);
+    p->unix_path = NULL;
+    p->pool = NULL;
+    p->host = NULL;
+    return 1;
 }
 
 int
@@ -105,7 +167,7 @@ pool_bind(PoolObject *p, HostObject *h, const aif_h1parse_limits *limits)
         return -1;
     }
     p->settings.parse = *limits;
-    p->pool = aif_pool_new(h->core, &p->settings, &hooks, p);
+    p->pool = aif_pool_new(h->core, &p->settings, &hooks, p->st);
     if (p->pool == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -260,14 +322,38 @@ fail:
     return NULL;
 }
 
+/* What the origins hold: a context may have callbacks of the program, which
+ * lead back here. Whatever closes such a circle can be cleared, a Pool need
+ * not. */
+static int
+Pool_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    const aif_pool *p = ((PoolObject *)self)->pool;
+
+    Py_VISIT(Py_TYPE(self));
+    for (size_t i = 0; p != NULL && i < p->bucket_count; i++) {
+        for (aif_origin *o = p->buckets[i]; o != NULL; o = o->next) {
+            Py_VISIT((PyObject *)o->tls);
+            Py_VISIT((PyObject *)o->session);
+        }
+    }
+    return 0;
+}
+
 static void
 Pool_dealloc(PyObject *self)
 {
     PoolObject *p = (PoolObject *)self;
     PyTypeObject *type = Py_TYPE(self);
 
-    if (p->pool != NULL) {
+    PyObject_GC_UnTrack(self);
+    if (p->pool != NULL && !leave_over(p)) {
+        PyObject *raised = compat_take_exception();
+
         pool_detach(p);
+        if (raised != NULL) {
+            compat_set_exception(raised);
+        }
     }
     aif_mem_free(p->unix_path);
     type->tp_free(self);
@@ -279,9 +365,16 @@ Pool_close(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     PoolObject *p = (PoolObject *)self;
 
+    HostObject *h = p->host;
+
     p->closed = 1;
-    if (p->pool != NULL) {
-        aif_pool_close(p->pool);
+    if (h != NULL) {
+        Py_INCREF(p);
+        if (!host_defer(h, close_now, p)) {
+            host_enter(h);
+            close_now(p);
+            host_leave(h);
+        }
     }
     Py_RETURN_NONE;
 }
@@ -323,14 +416,16 @@ static PyGetSetDef Pool_getset[] = {
 static PyType_Slot Pool_slots[] = {
     {Py_tp_doc,
      (void *)PyDoc_STR("Connections of one loop, kept alive per origin.")},
-     {Py_tp_new, Pool_new}, {Py_tp_dealloc, Pool_dealloc},
-     {Py_tp_methods, Pool_methods}, {Py_tp_getset, Pool_getset}, {0, NULL},
+     {Py_tp_new, Pool_new}, {Py_tp_traverse, Pool_traverse},
+     {Py_tp_dealloc, Pool_dealloc}, {Py_tp_methods, Pool_methods},
+     {Py_tp_getset, Pool_getset}, {0, NULL},
 };
 
 static PyType_Spec Pool_spec = {
     .name = "aiofast._core.Pool",
     .basicsize = sizeof(PoolObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = Pool_slots,
 };
 

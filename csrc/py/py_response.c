@@ -3,114 +3,11 @@
 
 #include <string.h>
 
-#include "py/py_error.h"
 #include "py/py_headers.h"
 
 /* Bodies of known length get their memory at once up to this; a larger one
  * grows, so that an announced length alone costs nothing. */
 #define EXACT_MAX (64u * 1024u * 1024u)
-#define FIRST_ROOM (16u * 1024u)
-
-static const aif_fetch_cbs silent_cbs;
-
-/* ---- the body's memory -------------------------------------------------- */
-
-static size_t
-room(const ResponseObject *r)
-{
-    return r->body == NULL ? 0
-                           : (size_t)PyBytes_GET_SIZE(r->body) - r->body_len;
-}
-
-static int
-reserve(ResponseObject *r, size_t extra)
-{
-    size_t cap = r->body == NULL ? 0 : (size_t)PyBytes_GET_SIZE(r->body);
-
-    if (cap - r->body_len >= extra) {
-        return 0;
-    }
-    if (extra > (size_t)PY_SSIZE_T_MAX / 4 - cap) {
-        return AIF_ETOOBIG;
-    }
-    cap = cap * 2 > r->body_len + extra ? cap * 2 : r->body_len + extra;
-    if (r->length > 0 && cap > r->length && r->body_len + extra <= r->length) {
-        cap = r->length;
-    }
-    if (r->body == NULL) {
-        cap = cap < FIRST_ROOM ? FIRST_ROOM : cap;
-        r->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)cap);
-    }
-    else if (_PyBytes_Resize(&r->body, (Py_ssize_t)cap) < 0) {
-        r->body_len = 0;
-    }
-    if (r->body == NULL) {
-        PyErr_Clear();
-        return AIF_ENOMEM;
-    }
-    return 0;
-}
-
-char *
-response_space(ResponseObject *r, size_t *len)
-{
-    size_t have = room(r);
-
-    if (have == 0) {
-        return NULL;
-    }
-    *len = have < *len ? have : *len;
-    return PyBytes_AS_STRING(r->body) + r->body_len;
-}
-
-int
-response_add(ResponseObject *r, const char *data, size_t len)
-{
-    int rc;
-
-    if (r->body != NULL && data == PyBytes_AS_STRING(r->body) + r->body_len) {
-        r->body_len += len; /* It was read right to its place. */
-        return 0;
-    }
-    rc = reserve(r, len);
-    if (rc == 0) {
-        memcpy(PyBytes_AS_STRING(r->body) + r->body_len, data, len);
-        r->body_len += len;
-    }
-    return rc;
-}
-
-/* |body| becomes exactly the bytes that came. */
-static int
-trim(ResponseObject *r)
-{
-    if (r->body_len == 0) {
-        Py_XSETREF(r->body, Py_NewRef(r->st->empty_bytes));
-    }
-    else if (room(r) > 0
-             && _PyBytes_Resize(&r->body, (Py_ssize_t)r->body_len) < 0)
-    {
-        r->body_len = 0;
-        return -1;
-    }
-    return 0;
-}
-
-/* Hands out what is there and starts anew. */
-static PyObject *
-take(ResponseObject *r)
-{
-    PyObject *bytes;
-
-    if (trim(r) < 0) {
-        return NULL;
-    }
-    bytes = r->body;
-    r->body = NULL;
-    r->body_len = 0;
-    r->taken = 1;
-    return bytes;
-}
 
 /* ---- the head ----------------------------------------------------------- */
 
@@ -164,303 +61,18 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
     return r;
 }
 
-/* Keeps what the fetch knows beyond its own life. */
-static void
-keep_facts(ResponseObject *r, aif_fetch *f)
-{
-    r->trace = f->trace;
-    aif_buf_fini(&r->request_head);
-    r->request_head = f->head;
-    aif_buf_init(&f->head, AIF_MAX_REQUEST_HEAD);
-}
-
-int
-response_complete(ResponseObject *r, aif_fetch *f)
-{
-    keep_facts(r, f);
-    r->whole = 1;
-    return trim(r);
-}
-
-/* ---- streaming ---------------------------------------------------------- */
-
-static PyObject *
-get_failure(ResponseObject *r)
-{
-    aif_err closed = {.code = AIF_ECLOSED,
-                      .text = "the response was released"};
-    error_facts facts = {.err = &closed, .phase = "receive", .peer = r->peer};
-
-    if (r->failure != NULL) {
-        return r->failure;
-    }
-    if (r->fetch != NULL && r->failed) {
-        error_of_fetch(&facts, r->fetch, r->options);
-    }
-    facts.method = r->method;
-    facts.url = r->url_text;
-    facts.history = r->history;
-    facts.status = r->status;
-    facts.cause = r->cause;
-    if (trim(r) == 0) {
-        facts.partial = r->body;
-        r->failure = error_new(r->st, &facts);
-    }
-    return r->failure;
-}
-
-/* What a reader gets when there is no waiting: a new reference, or NULL with
- * an exception; *|none| is set if it has to wait. */
-static PyObject *
-read_now(ResponseObject *r, int all, int *none)
-{
-    PyObject *failure;
-
-    *none = 0;
-    if (!all && r->body_len > 0 && !r->released && !r->whole) {
-        return take(r);
-    }
-    if (r->whole) {
-        if (trim(r) < 0) {
-            return NULL;
-        }
-        if (all) {
-            return Py_NewRef(r->body);
-        }
-        return r->body_len > 0 ? take(r) : Py_NewRef(r->st->empty_bytes);
-    }
-    if (r->failed || r->released) {
-        failure = get_failure(r);
-        if (failure != NULL) {
-            PyErr_SetObject((PyObject *)Py_TYPE(failure), failure);
-        }
-        return NULL;
-    }
-    *none = 1;
-    return NULL;
-}
-
-/* In the drain: the reader's bytes or failure. */
-static int
-reader_ready(WaitObject *w)
-{
-    ResponseObject *r = (ResponseObject *)Py_NewRef(w->owner);
-    int all = r->reader_all, none;
-    PyObject *bytes = read_now(r, all, &none);
-
-    if (none) {
-        Py_DECREF(r);
-        return 0;
-    }
-    if (r->reader == w) {
-        r->reader = NULL;
-        Py_DECREF(w); /* The drain holds its own reference. */
-    }
-    if (bytes != NULL) {
-        wait_set_result(w, bytes);
-        Py_DECREF(bytes);
-    }
-    else {
-        PyObject *exc = compat_take_exception();
-
-        wait_set_exception(w, exc);
-        Py_XDECREF(exc);
-    }
-    if (r->fetch != NULL && !r->whole && !r->failed) {
-        aif_fetch_resume(r->fetch);
-    }
-    Py_DECREF(r);
-    return 1;
-}
-
-/* A cancelled read of the whole body ends the exchange; one of the next part
- * leaves the body where it is. */
-static void
-reader_stop(WaitObject *w)
-{
-    ResponseObject *r = (ResponseObject *)w->owner;
-
-    if (r->reader == w) {
-        int all = r->reader_all;
-
-        r->reader = NULL;
-        Py_DECREF(w); /* Whoever cancels holds a reference. */
-        if (all) {
-            response_release(r, 1);
-        }
-    }
-}
-
-static const wait_ops reader_ops = {
-    .stop = reader_stop,
-    .ready = reader_ready,
-};
-
-static void
-wake_reader(ResponseObject *r)
-{
-    if (r->reader != NULL) {
-        wait_finish(r->reader);
-    }
-}
-
-static int
-stream_on_body(void *user, aif_fetch *f, const char *data, size_t len)
-{
-    ResponseObject *r = user;
-    int rc = response_add(r, data, len);
-
-    if (rc < 0) {
-        return rc;
-    }
-    if (!r->reader_all || r->reader == NULL) {
-        if (r->body_len >= RESPONSE_HIGH_WATER) {
-            aif_fetch_pause(f);
-        }
-        wake_reader(r);
-    }
-    return 0;
-}
-
-static int
-stream_on_trailer(void *user, aif_fetch *f, aif_header *trailer)
-{
-    ResponseObject *r = user;
-
-    (void)f;
-    aif_header_take(&r->trailer, trailer);
-    return 0;
-}
-
-static char *
-stream_on_space(void *user, aif_fetch *f, size_t *len)
-{
-    ResponseObject *r = user;
-
-    (void)f;
-    return r->reader != NULL && r->reader_all ? response_space(r, len) : NULL;
-}
-
-static void
-release_sending(ResponseObject *r)
-{
-    if (r->sending.obj != NULL) {
-        PyBuffer_Release(&r->sending);
-    }
-}
-
-static void
-stream_on_done(void *user, aif_fetch *f, int code)
-{
-    ResponseObject *r = user;
-
-    keep_facts(r, f);
-    if (code == 0 && !r->released) {
-        r->whole = 1;
-    }
-    else {
-        r->failed = code != 0 && !r->released;
-        Py_XSETREF(r->cause, r->st->parked);
-        r->st->parked = NULL;
-    }
-    r->host->bodies--;
-    wake_reader(r);
-    r->host = NULL;
-    release_sending(r);
-}
-
-static const aif_fetch_cbs stream_cbs = {
-    .on_space = stream_on_space,
-    .on_body = stream_on_body,
-    .on_trailer = stream_on_trailer,
-    .on_done = stream_on_done,
-};
-
-void
-response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
-                PyObject *pool, Py_buffer *body)
-{
-    r->fetch = f;
-    r->host = host;
-    r->pool = Py_NewRef(pool);
-    host->bodies++;
-    f->cbs = &stream_cbs;
-    f->user = r;
-    r->sending = *body;
-    body->obj = NULL;
-}
-
-void
-response_release(ResponseObject *r, int close)
-{
-    if (r->whole || r->failed || r->released) {
-        return;
-    }
-    r->released = 1;
-    if (r->fetch != NULL) {
-        if (close) {
-            aif_fetch_cancel(r->fetch);
-        }
-        else {
-            aif_fetch_discard(r->fetch);
-        }
-    }
-}
-
-static PyObject *
-read_body(ResponseObject *r, int all)
-{
-    int none;
-    PyObject *bytes = read_now(r, all, &none);
-    PyObject *result, *exc;
-    WaitObject *w;
-
-    if (bytes != NULL) {
-        result = wait_new_done(r->st, bytes);
-        Py_DECREF(bytes);
-        if (r->fetch != NULL && !r->whole && !r->failed) {
-            aif_fetch_resume(r->fetch);
-        }
-        return result;
-    }
-    if (!none) {
-        exc = compat_take_exception();
-        result = wait_new_failed(r->st, exc);
-        Py_XDECREF(exc);
-        return result;
-    }
-    if (r->reader != NULL || r->host == NULL) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "another coroutine is already reading this body");
-        return NULL;
-    }
-    w = wait_new(r->st, r->host, &reader_ops, (PyObject *)r);
-    if (w == NULL) {
-        return NULL;
-    }
-    r->reader = (WaitObject *)Py_NewRef(w);
-    r->reader_all = all ? 1 : 0;
-    if (all && !r->taken && r->length > r->body_len) {
-        /* All of it is wanted: the rest goes right to its place. Without
-         * memory it grows as it comes, which may fail later. */
-        (void)reserve(r, r->length - r->body_len);
-    }
-    aif_fetch_resume(r->fetch);
-    return (PyObject *)w;
-}
-
 /* ---- methods ------------------------------------------------------------ */
 
 static PyObject *
 Response_read_all(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return read_body((ResponseObject *)self, 1);
+    return response_read((ResponseObject *)self, 1);
 }
 
 static PyObject *
 Response_read_some(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return read_body((ResponseObject *)self, 0);
+    return response_read((ResponseObject *)self, 0);
 }
 
 static PyObject *
@@ -605,7 +217,7 @@ Response_get_body(PyObject *self, void *Py_UNUSED(closure))
                                  : "the body is not there: await read()");
         return NULL;
     }
-    return trim(r) < 0 ? NULL : Py_NewRef(r->body);
+    return response_trim(r) < 0 ? NULL : Py_NewRef(r->body);
 }
 
 static PyObject *
@@ -671,11 +283,16 @@ Response_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->options);
     Py_VISIT(r->history);
     Py_VISIT(r->headers);
+    Py_VISIT(r->raw_headers);
+    Py_VISIT(r->request_headers);
     Py_VISIT(r->url);
     Py_VISIT(r->pool);
     Py_VISIT(r->reader);
     Py_VISIT(r->cause);
     Py_VISIT(r->failure);
+    if (r->upload != NULL) {
+        Py_VISIT(r->upload->obj);
+    }
     return 0;
 }
 
@@ -684,6 +301,10 @@ Response_clear(PyObject *self)
 {
     ResponseObject *r = (ResponseObject *)self;
 
+    /* The host holds who reads, so it is garbage as well. */
+    if (r->reader != NULL && r->host != NULL) {
+        host_close(r->host);
+    }
     Py_CLEAR(r->method);
     Py_CLEAR(r->url_text);
     Py_CLEAR(r->history);
@@ -710,16 +331,13 @@ Response_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     }
     if (r->fetch != NULL) {
-        if (r->host != NULL) {
-            r->host->bodies--;
-            r->host = NULL;
+        PyObject *raised = compat_take_exception();
+
+        response_drop(r);
+        if (raised != NULL) {
+            compat_set_exception(raised);
         }
-        r->fetch->cbs = &silent_cbs;
-        aif_fetch_discard(r->fetch);
-        aif_fetch_free(r->fetch);
-        r->fetch = NULL;
     }
-    release_sending(r);
     (void)Response_clear(self);
     Py_CLEAR(r->pool);
     Py_CLEAR(r->options);

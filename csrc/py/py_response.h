@@ -1,4 +1,5 @@
-/* py_response -- what came back: head, body, and how it went.
+/* py_response -- what came back: head, body, and how it went. The type is in
+ * py_response.c, the body in py_response_body.c.
  *
  * While a body streams the response owns the aif_fetch and no longer the
  * other way round, so that dropping the response ends the exchange.
@@ -37,7 +38,7 @@ typedef struct ResponseObject {
     aif_fetch *fetch;   /* owned, NULL when over or not streaming */
     HostObject *host;   /* borrowed, while |fetch| is under way */
     PyObject *pool;     /* must outlive |fetch| */
-    Py_buffer sending;  /* the request's body: it may still be on its way */
+    Py_buffer *upload;  /* body of the request, while |fetch| is under way */
     WaitObject *reader; /* who waits for bytes */
     PyObject *cause;    /* what TLS said when it failed */
     PyObject *failure;  /* the exception, once built */
@@ -45,6 +46,7 @@ typedef struct ResponseObject {
     unsigned whole : 1; /* the body is complete */
     unsigned failed : 1;
     unsigned released : 1; /* the user gave the rest up */
+    unsigned cutting : 1;  /* ... and the connection with it */
     unsigned taken : 1;    /* parts were handed out: body is not all */
     unsigned reused : 1;
 } ResponseObject;
@@ -58,16 +60,25 @@ ResponseObject *response_new(core_state *st, OptionsObject *options,
 char *response_space(ResponseObject *r, size_t *len);
 int response_add(ResponseObject *r, const char *data, size_t len);
 
+/* |body| becomes exactly the bytes that came. 0 or -1 with an exception. */
+int response_trim(ResponseObject *r);
+
 /* The body is whole: what |f| measured is kept. 0 or -1 with an exception. */
 int response_complete(ResponseObject *r, aif_fetch *f);
 
-/* From here on |r| owns |f| and hears its upcalls; |body|, which |f| may still
- * be sending, moves over too. */
+/* From here on |r| owns |f| and hears its upcalls. |upload|, which may be
+ * NULL, is the request's body and memory of aif_mem; it goes to |r| too. */
 void response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
-                     PyObject *pool, Py_buffer *body);
+                     PyObject *pool, Py_buffer *upload);
+
+/* A Wait for all of the body, or for the next part. NULL with an exception. */
+PyObject *response_read(ResponseObject *r, int all);
 
 /* Gives up the rest of the body: the connection reads a short rest by itself.
  * |close| closes it instead. Harmless when the body is whole. */
 void response_release(ResponseObject *r, int close);
+
+/* Gives |r->fetch| up, which is not NULL, as |r| goes. */
+void response_drop(ResponseObject *r);
 
 #endif

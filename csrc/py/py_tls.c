@@ -8,6 +8,9 @@
  *         only called while a whole record is at hand.
  * Rule 2: a stage may be closed by any upcall; tls_enter() and tls_leave()
  *         keep the memory, |closed| is looked at after each upcall.
+ * Rule 3: ssl is Python code. It may run signal handlers and finalizers, which
+ *         the host keeps out of the core; an exception of theirs that ends the
+ *         program is left to the host as well, and only costs the connection.
  */
 #include "py/py_tls.h"
 
@@ -15,12 +18,15 @@
 
 #include "base/aif_mem.h"
 #include "net/aif_tcp.h"
+#include "py/py_host.h"
+#include "py/py_tls_records.h"
 
 /* Plaintext handed to OpenSSL at once: what is encrypted ahead of the socket
  * is bounded by it. */
 #define WRITE_STEP (256u * 1024u)
 
-#define RECORD_HEADER 5u
+/* What a silent connection is read into: session tickets, mostly. */
+#define PROBE_STEP 4096u
 
 typedef enum tls_state {
     TLS_HANDSHAKE,
@@ -40,10 +46,7 @@ typedef struct tls_stage {
     uv_buf_t below_buf;
     aif_list writes; /* aif_write of the user, in order */
     tls_state state;
-    unsigned records;   /* whole records in |incoming| */
-    size_t header_len;  /* bytes of a record header seen */
-    size_t record_left; /* bytes of the present record to come */
-    unsigned char header[RECORD_HEADER];
+    tls_records seen; /* in |incoming| */
     unsigned depth;
     unsigned offered : 1; /* a session, to resume */
     unsigned reading : 1;
@@ -62,6 +65,12 @@ tls_of(aif_stage *s)
     return (tls_stage *)(void *)s;
 }
 
+static HostObject *
+host_of(const tls_stage *t)
+{
+    return t->stage.loop->user;
+}
+
 /* ---- failure ------------------------------------------------------------ */
 
 /* Ends the stage with the exception that is set, or with |text|. It is parked
@@ -70,18 +79,16 @@ static void
 tls_fail(tls_stage *t, int code, const char *text)
 {
     aif_err err = {0};
-    PyObject *exc = compat_take_exception();
 
     t->state = TLS_DEAD;
-    aif_err_set(&err, code, "%s", text);
-    if (t->reported || t->stage.cbs == NULL) {
-        Py_XDECREF(exc);
+    if (t->reported || t->closed || t->stage.cbs == NULL) {
+        host_swallow(host_of(t));
         return;
     }
+    aif_err_set(&err, code, "%s", text);
     t->reported = 1;
-    Py_XSETREF(t->st->parked, exc);
+    host_park(host_of(t), code);
     t->stage.cbs->on_fail(t->stage.user, &err);
-    Py_CLEAR(t->st->parked);
 }
 
 /* 1 if the exception that is set is SSLWantReadError, which is cleared. */
@@ -93,6 +100,51 @@ is_want_read(tls_stage *t)
         return 1;
     }
     return 0;
+}
+
+/* ---- memory that Python sees -------------------------------------------- */
+
+/* A memoryview of ours may live on in the frames of a traceback, or with an
+ * SSLObject of the program's own; the memory does not. */
+static void
+drop_view(tls_stage *t, PyObject *view)
+{
+    if (Py_REFCNT(view) > 1) {
+        PyObject *raised = compat_take_exception();
+        PyObject *res = PyObject_CallMethod(view, "release", NULL);
+
+        if (res == NULL) {
+            host_swallow(host_of(t));
+        }
+        Py_XDECREF(res);
+        if (raised != NULL) {
+            compat_set_exception(raised);
+        }
+    }
+    Py_DECREF(view);
+}
+
+/* The count of bytes that |res| (may be NULL) stands for, which is taken over;
+ * -1 with an exception if it is no such thing. */
+static Py_ssize_t
+count_of(PyObject *res, size_t max)
+{
+    Py_ssize_t n;
+
+    if (res == NULL) {
+        return -1;
+    }
+    n = PyLong_AsSsize_t(res);
+    Py_DECREF(res);
+    if (n == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (n < 0 || (size_t)n > max) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the SSLObject returned an impossible number");
+        return -1;
+    }
+    return n;
 }
 
 /* ---- down: plaintext to the socket -------------------------------------- */
@@ -152,33 +204,44 @@ flush(tls_stage *t)
     return rc;
 }
 
-/* Encrypts the next step of |w|. 1: all of it is encrypted; 0: not yet; -1
- * with an exception. */
-static int
+typedef enum progress {
+    ENCRYPT_FAILED = -1, /* with an exception */
+    ENCRYPT_MORE,        /* a step, but not all of it */
+    ENCRYPT_WHOLE,
+    ENCRYPT_BLOCKED /* the peer has to speak first: renegotiation */
+} progress;
+
+static Py_ssize_t
+encrypt_some(tls_stage *t, const char *data, size_t len)
+{
+    PyObject *view = PyMemoryView_FromMemory((char *)(uintptr_t)data,
+                                             (Py_ssize_t)len, PyBUF_READ);
+    PyObject *res;
+
+    if (view == NULL) {
+        return -1;
+    }
+    res = PyObject_CallMethodOneArg(t->ssl, t->st->str_write, view);
+    drop_view(t, view);
+    return count_of(res, len);
+}
+
+/* Encrypts the next step of |w|. */
+static progress
 encrypt(tls_stage *t, aif_write *w)
 {
     size_t budget = WRITE_STEP;
 
     while (w->count > 0 && budget > 0) {
         size_t n = w->bufs->len < budget ? w->bufs->len : budget;
-        PyObject *view, *res;
 
         if (n > 0) {
-            view = PyMemoryView_FromMemory(w->bufs->base, (Py_ssize_t)n,
-                                           PyBUF_READ);
-            if (view == NULL) {
-                return -1;
+            Py_ssize_t done = encrypt_some(t, w->bufs->base, n);
+
+            if (done < 0) {
+                return is_want_read(t) ? ENCRYPT_BLOCKED : ENCRYPT_FAILED;
             }
-            res = PyObject_CallMethodOneArg(t->ssl, t->st->str_write, view);
-            Py_DECREF(view);
-            if (res == NULL) {
-                return -1;
-            }
-            n = PyLong_AsSize_t(res);
-            Py_DECREF(res);
-            if (n == (size_t)-1) {
-                return -1;
-            }
+            n = (size_t)done;
         }
         w->bufs->base += n;
         w->bufs->len -= n;
@@ -187,8 +250,11 @@ encrypt(tls_stage *t, aif_write *w)
             w->bufs++;
             w->count--;
         }
+        else if (n == 0) {
+            return ENCRYPT_BLOCKED;
+        }
     }
-    return w->count == 0;
+    return w->count == 0 ? ENCRYPT_WHOLE : ENCRYPT_MORE;
 }
 
 /* Moves queued writes on until the socket is full or nothing is left. */
@@ -202,17 +268,22 @@ pump_out(tls_stage *t)
            && (node = aif_list_head(&t->writes)) != NULL)
     {
         aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
+        progress step;
 
         if (w->count == 0) {
             aif_list_unlink(&w->link);
             w->on_written(w, 0);
             continue;
         }
-        if (encrypt(t, w) < 0) {
+        step = encrypt(t, w);
+        if (step == ENCRYPT_FAILED) {
             tls_fail(t, AIF_ETLS, "encrypting failed");
             return;
         }
         rc = flush(t);
+        if (step == ENCRYPT_BLOCKED) {
+            break; /* What the peer says next comes by here again. */
+        }
     }
     if (rc == AIF_ETLS && PyErr_Occurred()) {
         tls_fail(t, AIF_ETLS, "encrypting failed");
@@ -223,27 +294,23 @@ static int
 tls_write(aif_stage *s, aif_write *w)
 {
     tls_stage *t = tls_of(s);
-    int rc = 1, whole = 0;
+    progress step = ENCRYPT_MORE;
+    int rc = 1;
 
     if (t->state != TLS_OPEN || t->closed) {
         return UV_ENOTCONN;
     }
     if (aif_list_empty(&t->writes) && !t->flushing) {
-        while (rc == 1 && !whole) {
-            whole = encrypt(t, w);
-            if (whole < 0) {
-                t->state = TLS_DEAD;
-                PyErr_Clear();
-                return AIF_ETLS;
-            }
-            rc = flush(t);
+        while (rc == 1 && step == ENCRYPT_MORE) {
+            step = encrypt(t, w);
+            rc = step == ENCRYPT_FAILED ? AIF_ETLS : flush(t);
         }
-        if (rc < 0) {
-            PyErr_Clear();
+        if (rc == AIF_ETLS) {
+            t->state = TLS_DEAD;
+            host_park(host_of(t), rc);
+        }
+        if (rc < 0 || (rc == 1 && step == ENCRYPT_WHOLE)) {
             return rc;
-        }
-        if (rc == 1) {
-            return 1;
         }
     }
     aif_list_push_tail(&t->writes, &w->link);
@@ -251,34 +318,6 @@ tls_write(aif_stage *s, aif_write *w)
 }
 
 /* ---- up: ciphertext to plaintext ---------------------------------------- */
-
-/* Counts the whole records that |data| completes. */
-static void
-follow_records(tls_stage *t, const unsigned char *data, size_t len)
-{
-    while (len > 0) {
-        if (t->record_left > 0) {
-            size_t n = t->record_left < len ? t->record_left : len;
-
-            t->record_left -= n;
-            data += n;
-            len -= n;
-            if (t->record_left == 0) {
-                t->records++;
-            }
-            continue;
-        }
-        t->header[t->header_len++] = *data++;
-        len--;
-        if (t->header_len == RECORD_HEADER) {
-            t->header_len = 0;
-            t->record_left = ((size_t)t->header[3] << 8) | t->header[4];
-            if (t->record_left == 0) {
-                t->records++;
-            }
-        }
-    }
-}
 
 /* Hands ciphertext to OpenSSL's side. 0 or -1 with an exception. */
 static int
@@ -297,7 +336,7 @@ feed(tls_stage *t, const char *data, size_t len)
         return -1;
     }
     Py_DECREF(res);
-    follow_records(t, (const unsigned char *)data, len);
+    tls_records_follow(&t->seen, (const unsigned char *)data, len);
     return 0;
 }
 
@@ -306,7 +345,6 @@ static Py_ssize_t
 decrypt(tls_stage *t, char *buf, size_t len)
 {
     PyObject *view, *number, *res;
-    Py_ssize_t n;
 
     if (len > INT_MAX) {
         len = INT_MAX;
@@ -323,14 +361,9 @@ decrypt(tls_stage *t, char *buf, size_t len)
 
         res = PyObject_VectorcallMethod(t->st->str_read, args, 3, NULL);
     }
-    Py_DECREF(view);
+    drop_view(t, view);
     Py_DECREF(number);
-    if (res == NULL) {
-        return -1;
-    }
-    n = PyLong_AsSsize_t(res);
-    Py_DECREF(res);
-    return n;
+    return count_of(res, len);
 }
 
 static void
@@ -368,9 +401,13 @@ read_once(tls_stage *t)
         return 0;
     }
     n = decrypt(t, buf, len);
+    if (t->closed) {
+        host_swallow(host_of(t));
+        return 0;
+    }
     if (n < 0) {
         if (is_want_read(t)) {
-            t->records = 0;
+            t->seen.whole = 0;
             return 0;
         }
         tls_fail(t, t->below_eof ? AIF_ETRUNCATED : AIF_ETLS,
@@ -382,8 +419,8 @@ read_once(tls_stage *t)
         report_eof(t);
         return 0;
     }
-    if ((size_t)n < len && t->records > 0) {
-        t->records--;
+    if ((size_t)n < len && t->seen.whole > 0) {
+        t->seen.whole--;
     }
     t->stage.cbs->on_read(t->stage.user, buf, (size_t)n);
     return 1;
@@ -396,7 +433,7 @@ handshake(tls_stage *t)
 
     if (res == NULL && is_want_read(t)) {
         if (flush(t) < 0) {
-            PyErr_Clear();
+            host_swallow(host_of(t));
         }
         return 0;
     }
@@ -404,7 +441,7 @@ handshake(tls_stage *t)
         PyObject *exc = compat_take_exception();
 
         if (flush(t) < 0) { /* the alert */
-            PyErr_Clear();
+            host_swallow(host_of(t));
         }
         compat_set_exception(exc);
         tls_fail(t, AIF_ETLS,
@@ -414,7 +451,7 @@ handshake(tls_stage *t)
     }
     Py_DECREF(res);
     if (flush(t) < 0) {
-        PyErr_Clear();
+        host_swallow(host_of(t));
     }
     t->state = TLS_OPEN;
     /* What followed the handshake in the same flight may hold data. */
@@ -431,7 +468,7 @@ pump_in(tls_stage *t)
         return;
     }
     while (!t->closed && t->reading && t->state == TLS_OPEN
-           && (t->records > 0 || t->below_eof))
+           && (t->seen.whole > 0 || t->below_eof))
     {
         if (!read_once(t)) {
             break;
@@ -467,7 +504,7 @@ below_on_eof(void *user)
     t->below_eof = 1;
     res = PyObject_CallMethodNoArgs(t->incoming, t->st->str_write_eof);
     if (res == NULL) {
-        PyErr_Clear();
+        host_swallow(host_of(t));
     }
     Py_XDECREF(res);
     pump_in(t);
@@ -522,31 +559,32 @@ tls_probe(aif_stage *s)
 {
     tls_stage *t = tls_of(s);
     aif_tcp *tcp = (aif_tcp *)(void *)s->below;
-    char *slab = aif_loop_slab(s->loop);
+    /* Not the slab: another connection may be in the middle of it. */
+    char some[PROBE_STEP];
     char byte;
     int n;
 
-    if (t->state != TLS_OPEN || t->below_eof || slab == NULL) {
+    if (t->state != TLS_OPEN || t->below_eof) {
         return AIF_EDISCONNECTED;
     }
-    while ((n = aif_tcp_read_now(tcp, slab, AIF_SLAB_SIZE)) > 0) {
-        if (feed(t, slab, (size_t)n) < 0) {
-            PyErr_Clear();
+    while ((n = aif_tcp_read_now(tcp, some, sizeof(some))) > 0) {
+        if (feed(t, some, (size_t)n) < 0) {
+            host_swallow(host_of(t));
             return AIF_EDISCONNECTED;
         }
     }
     /* Half a record may be half of anything. */
-    if (n != UV_EAGAIN || t->header_len > 0 || t->record_left > 0) {
+    if (n != UV_EAGAIN || tls_records_is_inside(&t->seen)) {
         return AIF_EDISCONNECTED;
     }
-    if (t->records > 0) {
+    if (t->seen.whole > 0) {
         Py_ssize_t got = decrypt(t, &byte, 1);
 
         if (got >= 0 || !is_want_read(t)) {
-            PyErr_Clear();
+            host_swallow(host_of(t));
             return AIF_EDISCONNECTED;
         }
-        t->records = 0;
+        t->seen.whole = 0;
     }
     return 0;
 }
@@ -560,11 +598,12 @@ say_goodbye(tls_stage *t)
     PyObject *res = PyObject_CallMethodNoArgs(t->ssl, t->st->str_unwrap);
 
     if (res == NULL) {
-        PyErr_Clear(); /* The peer's own close_notify is not waited for. */
+        /* The peer's own close_notify is not waited for. */
+        host_swallow(host_of(t));
     }
     Py_XDECREF(res);
     if (flush(t) < 0) {
-        PyErr_Clear();
+        host_swallow(host_of(t));
     }
 }
 
@@ -686,9 +725,7 @@ tls_new(core_state *st, aif_stage *below, PyObject *context,
             wrap(st, context, t->incoming, t->outgoing, server_name, session);
     }
     if (t->ssl == NULL) {
-        PyObject *exc = compat_take_exception();
-
-        Py_XSETREF(st->parked, exc);
+        host_park(below->loop->user, AIF_ETLS);
         aif_err_set(err, AIF_ETLS, "TLS could not be set up");
         Py_XDECREF(t->incoming);
         Py_XDECREF(t->outgoing);
@@ -719,7 +756,7 @@ tls_resumption(aif_stage *stage)
     }
     resumed = PyObject_GetAttrString(t->ssl, "session_reused");
     if (resumed == NULL) {
-        PyErr_Clear();
+        host_swallow(host_of(t));
     }
     is = resumed == Py_True;
     Py_XDECREF(resumed);

@@ -1,7 +1,7 @@
 /* py_tls -- the TLS stage: the user's ssl.SSLContext over memory BIOs.
  *
  * Contract and rules: net/aif_stage.h. The handshake starts when reading is
- * first turned on.
+ * first turned on. The loop's |user| is the HostObject.
  */
 #ifndef PY_TLS_H
 #define PY_TLS_H
@@ -11,7 +11,7 @@
 
 /* A TLS stage over |below|, of which it takes possession on success. |context|
  * is an ssl.SSLContext, |session| an ssl.SSLSession to resume or NULL. NULL
- * with |err| set and the exception parked in |st|. */
+ * with |err| set and the exception parked at the host. */
 aif_stage *tls_new(core_state *st, aif_stage *below, PyObject *context,
                    const char *server_name, PyObject *session, aif_err *err);
 

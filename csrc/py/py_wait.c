@@ -13,6 +13,7 @@ wait_setup(WaitObject *w, core_state *st, const wait_ops *ops)
     w->st = st;
     w->ops = ops;
     aif_list_init(&w->link);
+    aif_list_init(&w->work);
 }
 
 static WaitObject *
@@ -92,9 +93,8 @@ wait_set_exception(WaitObject *w, PyObject *exc)
     set_outcome(w, WAIT_FAILED, exc);
 }
 
-/* Moves the exception that is set into |w|. */
-static void
-fail_with_raised(WaitObject *w)
+void
+wait_fail(WaitObject *w)
 {
     PyObject *exc = compat_take_exception();
 
@@ -110,257 +110,91 @@ wait_finish(WaitObject *w)
     if (h == NULL || w->queued) {
         return;
     }
+    if (h->core == NULL) {
+        wait_schedule(w); /* It was closed by what runs just now. */
+        return;
+    }
     w->queued = 1;
     Py_INCREF(w);
     aif_list_push_tail(&h->ready, &w->link);
+    h->ready_count++;
     if (!h->active) {
         aif_loop_want(h->core);
     }
 }
 
+/* The start that was put off; unlike at once, somebody waits by now. */
+static void
+start_later(void *arg)
+{
+    WaitObject *w = arg;
+
+    if (w->state == WAIT_PENDING && w->ops->start(w) < 0) {
+        wait_fail(w);
+        wait_finish(w);
+    }
+    Py_DECREF(w);
+}
+
 int
 wait_begin(WaitObject *w)
 {
+    HostObject *h;
+    PyObject *loop;
+
     if (w->state != WAIT_NEW) {
         return 0;
     }
-    w->host = host_current(w->st, &w->loop);
-    if (w->host == NULL) {
+    h = host_current(w->st, &loop);
+    if (h == NULL) {
         return -1;
     }
+    if (w->state != WAIT_NEW) { /* Python may run to make a host. */
+        Py_DECREF(loop);
+        return 0;
+    }
+    Py_INCREF(h); /* The start runs Python, which may close it. */
+    w->host = h;
+    w->loop = loop;
     w->state = WAIT_PENDING;
-    if (w->ops->start != NULL && w->ops->start(w) < 0) {
-        fail_with_raised(w);
-    }
-    return 0;
-}
-
-/* ---- wake-up ------------------------------------------------------------ */
-
-/* Calls |cb|(|w|) in |context|. What it raises is reported, as a Handle of
- * asyncio does; only the two that end the program pass. */
-static int
-call_back(WaitObject *w, PyObject *cb, PyObject *context)
-{
-    PyObject *res;
-
-    if (PyContext_Enter(context) < 0) {
-        return -1;
-    }
-    res = PyObject_CallOneArg(cb, (PyObject *)w);
-    if (PyContext_Exit(context) < 0) {
-        Py_XDECREF(res);
-        return -1;
-    }
-    if (res != NULL) {
-        Py_DECREF(res);
-        return 0;
-    }
-    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
-        || PyErr_ExceptionMatches(PyExc_SystemExit))
-    {
-        return -1;
-    }
-    host_report(w->loop, "Exception in a callback of an aiofast awaitable",
-                cb);
-    return 0;
-}
-
-/* loop.call_soon(cb, w, context=context), for a Wait that is finished. */
-static int
-call_soon(WaitObject *w, PyObject *cb, PyObject *context)
-{
-    PyObject *loop = w->loop;
-    PyObject *res;
-
-    if (loop != NULL) {
-        Py_INCREF(loop);
-    }
-    else {
-        loop = PyObject_CallNoArgs(w->st->get_running_loop);
-        if (loop == NULL) {
-            return -1;
+    Py_INCREF(w);
+    if (w->ops->start == NULL || !host_defer(h, start_later, w)) {
+        if (w->ops->start != NULL && w->ops->start(w) < 0) {
+            wait_fail(w);
         }
-    }
-    {
-        PyObject *args[] = {loop, cb, (PyObject *)w, context};
-
-        res = PyObject_VectorcallMethod(w->st->str_call_soon, args, 3,
-                                        w->st->kw_context);
-    }
-    Py_DECREF(loop);
-    Py_XDECREF(res);
-    return res == NULL ? -1 : 0;
-}
-
-int
-wait_wake(WaitObject *w)
-{
-    PyObject *cb, *context, *more;
-    int rc = 0;
-
-    if (w->ops->ready != NULL && w->state == WAIT_PENDING && !w->ops->ready(w))
-    {
-        return 0;
-    }
-    w->host = NULL;
-    cb = w->callback;
-    context = w->context;
-    more = w->more;
-    w->callback = w->context = w->more = NULL;
-    if (cb != NULL) {
-        rc = call_back(w, cb, context);
-        Py_DECREF(cb);
-        Py_XDECREF(context);
-    }
-    for (Py_ssize_t i = 0; more != NULL && i < PyList_GET_SIZE(more); i++) {
-        PyObject *pair = PyList_GET_ITEM(more, i);
-        PyObject *fn = PyTuple_GET_ITEM(pair, 0);
-
-        context = PyTuple_GET_ITEM(pair, 1);
-        if (rc == 0) {
-            rc = call_back(w, fn, context);
-        }
-        else {
-            /* The program is being ended; the rest is left to the loop. */
-            PyObject *raised = compat_take_exception();
-
-            if (call_soon(w, fn, context) < 0) {
-                PyErr_Clear();
-            }
-            compat_set_exception(raised);
-        }
-    }
-    Py_XDECREF(more);
-    return rc;
-}
-
-void
-wait_schedule(WaitObject *w)
-{
-    PyObject *more = w->more;
-
-    w->host = NULL;
-    w->more = NULL;
-    if (w->callback != NULL && call_soon(w, w->callback, w->context) < 0) {
-        PyErr_Clear();
-    }
-    Py_CLEAR(w->callback);
-    Py_CLEAR(w->context);
-    for (Py_ssize_t i = 0; more != NULL && i < PyList_GET_SIZE(more); i++) {
-        PyObject *pair = PyList_GET_ITEM(more, i);
-
-        if (call_soon(w, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))
-            < 0)
+        if (w->state != WAIT_PENDING && !w->queued && aif_list_empty(&w->work))
         {
-            PyErr_Clear();
+            w->host = NULL;
         }
+        Py_DECREF(w);
     }
-    Py_XDECREF(more);
-}
-
-static PyObject *
-Wait_add_done_callback(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                       PyObject *kwnames)
-{
-    WaitObject *w = (WaitObject *)self;
-    PyObject *context = NULL;
-
-    if (nargs != 1
-        || (kwnames != NULL
-            && (PyTuple_GET_SIZE(kwnames) != 1
-                || PyUnicode_CompareWithASCIIString(
-                       PyTuple_GET_ITEM(kwnames, 0), "context")
-                       != 0)))
-    {
-        PyErr_SetString(PyExc_TypeError,
-                        "add_done_callback(fn, *, context=None)");
-        return NULL;
-    }
-    if (kwnames != NULL && args[1] != Py_None) {
-        context = Py_NewRef(args[1]);
-    }
-    else {
-        context = PyContext_CopyCurrent();
-        if (context == NULL) {
-            return NULL;
-        }
-    }
-    if (wait_begin(w) < 0) {
-        goto fail;
-    }
-    if (w->state != WAIT_PENDING && !w->queued) {
-        if (call_soon(w, args[0], context) < 0) {
-            goto fail;
-        }
-        Py_DECREF(context);
-    }
-    else if (w->callback == NULL && w->more == NULL) {
-        w->callback = Py_NewRef(args[0]);
-        w->context = context;
-    }
-    else {
-        PyObject *pair = PyTuple_Pack(2, args[0], context);
-
-        if (pair == NULL
-            || (w->more == NULL && (w->more = PyList_New(0)) == NULL)
-            || PyList_Append(w->more, pair) < 0)
-        {
-            Py_XDECREF(pair);
-            goto fail;
-        }
-        Py_DECREF(pair);
-        Py_DECREF(context);
-    }
-    Py_RETURN_NONE;
-
-fail:
-    Py_DECREF(context);
-    return NULL;
-}
-
-static PyObject *
-Wait_remove_done_callback(PyObject *self, PyObject *cb)
-{
-    WaitObject *w = (WaitObject *)self;
-    long removed = 0;
-    int same;
-
-    if (w->callback != NULL) {
-        same = PyObject_RichCompareBool(w->callback, cb, Py_EQ);
-        if (same < 0) {
-            return NULL;
-        }
-        if (same) {
-            Py_CLEAR(w->callback);
-            Py_CLEAR(w->context);
-            removed++;
-        }
-    }
-    for (Py_ssize_t i = 0; w->more != NULL && i < PyList_GET_SIZE(w->more);) {
-        PyObject *pair = Py_NewRef(PyList_GET_ITEM(w->more, i));
-
-        same = PyObject_RichCompareBool(PyTuple_GET_ITEM(pair, 0), cb, Py_EQ);
-        Py_DECREF(pair);
-        if (same < 0 || (same && PySequence_DelItem(w->more, i) < 0)) {
-            return NULL;
-        }
-        removed += same;
-        i += !same;
-    }
-    return PyLong_FromLong(removed);
+    Py_DECREF(h);
+    return 0;
 }
 
 /* ---- the result --------------------------------------------------------- */
 
+/* gather() of asyncio asks its futures for it by this name. */
+static PyObject *
+Wait_make_cancelled_error(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    WaitObject *w = (WaitObject *)self;
+
+    if (w->state != WAIT_CANCELLED || w->value == NULL || w->value == Py_None)
+    {
+        return PyObject_CallNoArgs(w->st->cancelled_error);
+    }
+    return PyObject_CallOneArg(w->st->cancelled_error, w->value);
+}
+
 static void
 raise_cancelled(WaitObject *w)
 {
-    if (w->value != NULL && w->value != Py_None) {
-        PyErr_SetObject(w->st->cancelled_error, w->value);
-    }
-    else {
-        PyErr_SetNone(w->st->cancelled_error);
+    PyObject *exc = Wait_make_cancelled_error((PyObject *)w, NULL);
+
+    if (exc != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+        Py_DECREF(exc);
     }
 }
 
@@ -526,8 +360,35 @@ Wait_send(PyObject *self, PyObject *Py_UNUSED(value))
     return Wait_iternext(self);
 }
 
-/* Something is thrown in at the await: the wait is over for whoever awaits. If
- * nobody else listens, so is the work. */
+/* Whoever awaited does not any more. If nobody else does, the work ends. The
+ * callback of who has left may still be there, so that one alone says nothing;
+ * and a task of another loop, which was told that it may not wait here, had
+ * no share in it. */
+static void
+abandon(WaitObject *w)
+{
+    PyObject *running;
+    int foreign;
+
+    if (w->state != WAIT_NEW && w->state != WAIT_PENDING) {
+        return;
+    }
+    if (w->callback != NULL && w->more != NULL && PyList_GET_SIZE(w->more) > 0)
+    {
+        return;
+    }
+    running = PyObject_CallNoArgs(w->st->get_running_loop);
+    if (running == NULL) {
+        PyErr_Clear();
+    }
+    foreign = running != NULL && w->loop != NULL && running != w->loop;
+    Py_XDECREF(running);
+    if (!foreign) {
+        cancel_wait(w, Py_None);
+    }
+}
+
+/* Something is thrown in at the await: the wait is over for whoever awaits. */
 static PyObject *
 Wait_throw(PyObject *self, PyObject *args)
 {
@@ -537,9 +398,6 @@ Wait_throw(PyObject *self, PyObject *args)
     if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &tb)) {
         return NULL;
     }
-    if (w->state == WAIT_NEW || w->state == WAIT_PENDING) {
-        cancel_wait(w, Py_None);
-    }
     if (tb == Py_None) {
         tb = NULL;
     }
@@ -548,6 +406,7 @@ Wait_throw(PyObject *self, PyObject *args)
                         "throw() third argument must be a traceback");
         return NULL;
     }
+    abandon(w);
     if (PyExceptionInstance_Check(type)) {
         PyErr_SetObject((PyObject *)Py_TYPE(type), type);
     }
@@ -564,11 +423,7 @@ Wait_throw(PyObject *self, PyObject *args)
 static PyObject *
 Wait_close(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    WaitObject *w = (WaitObject *)self;
-
-    if (w->state == WAIT_NEW || w->state == WAIT_PENDING) {
-        cancel_wait(w, Py_None);
-    }
+    abandon((WaitObject *)self);
     Py_RETURN_NONE;
 }
 
@@ -630,15 +485,16 @@ PyMethodDef wait_methods[] = {
     {"throw", Wait_throw, METH_VARARGS, NULL},
     {"close", Wait_close, METH_NOARGS, NULL},
     {"get_loop", Wait_get_loop, METH_NOARGS, NULL},
-    {"add_done_callback", (PyCFunction)(void (*)(void))Wait_add_done_callback,
+    {"add_done_callback", (PyCFunction)(void (*)(void))wait_add_done_callback,
      METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"remove_done_callback", Wait_remove_done_callback, METH_O, NULL},
+    {"remove_done_callback", wait_remove_done_callback, METH_O, NULL},
     {"cancel", (PyCFunction)(void (*)(void))Wait_cancel,
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"cancelled", Wait_cancelled, METH_NOARGS, NULL},
     {"done", Wait_done, METH_NOARGS, NULL},
     {"result", Wait_result, METH_NOARGS, NULL},
     {"exception", Wait_exception, METH_NOARGS, NULL},
+    {"_make_cancelled_error", Wait_make_cancelled_error, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -668,7 +524,20 @@ Wait_set_blocking(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
+/* For gather() too, which takes it where it collects exceptions. */
+static PyObject *
+Wait_get_cancel_message(PyObject *self, void *Py_UNUSED(closure))
+{
+    WaitObject *w = (WaitObject *)self;
+
+    if (w->state != WAIT_CANCELLED || w->value == NULL) {
+        Py_RETURN_NONE;
+    }
+    return Py_NewRef(w->value);
+}
+
 static PyGetSetDef Wait_getset[] = {
+    {"_cancel_message", Wait_get_cancel_message, NULL, NULL, NULL},
     {"_asyncio_future_blocking", Wait_get_blocking, Wait_set_blocking, NULL,
      NULL},
     {NULL, NULL, NULL, NULL, NULL},

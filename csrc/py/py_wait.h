@@ -1,5 +1,6 @@
 /* py_wait -- a result to come: asyncio's future protocol and the coroutine
- * protocol in one object, without a task, a frame or a call_soon.
+ * protocol in one object, without a task, a frame or a call_soon. The type is
+ * in py_wait.c, who is told in py_wait_callbacks.c.
  *
  *     NEW --start--> PENDING --> DONE | FAILED | CANCELLED
  *
@@ -26,9 +27,10 @@ typedef enum wait_state {
 /* What kind of work a Wait stands for. */
 typedef struct wait_ops {
     /* Starts the work; |w->host| and |w->loop| are set. 0, or -1 with an
-     * exception: the Wait fails with it. NULL: nothing to start. */
+     * exception: the Wait fails with it. What Python does in there may have
+     * cancelled the Wait, or closed the host. NULL: nothing to start. */
     int (*start)(WaitObject *w);
-    /* Ends the work at once and silently. */
+    /* Ends the work silently, as soon as the core allows. */
     void (*stop)(WaitObject *w);
     /* Called in the drain before the callbacks. 1: finished, call them; 0: not
      * after all, wait_finish() will come again. NULL: always finished. */
@@ -48,6 +50,7 @@ struct WaitObject {
     PyObject *owner; /* what must live while this waits, or NULL */
     PyObject *weakrefs;
     aif_list link; /* in host->ready; holds a reference */
+    aif_list work; /* in host->work; the same */
     wait_state state;
     char blocking; /* _asyncio_future_blocking */
     unsigned queued : 1;
@@ -74,6 +77,9 @@ int wait_begin(WaitObject *w);
 void wait_set_result(WaitObject *w, PyObject *value);
 void wait_set_exception(WaitObject *w, PyObject *exc);
 
+/* The same with the exception that is set. */
+void wait_fail(WaitObject *w);
+
 /* Queues |w| at its host, which will see to its callbacks. */
 void wait_finish(WaitObject *w);
 
@@ -84,6 +90,12 @@ int wait_wake(WaitObject *w);
 /* Instead of the drain, when the host goes: the callbacks of |w|, which is
  * finished, are left to call_soon of the asyncio loop. */
 void wait_schedule(WaitObject *w);
+
+/* ---- between the two files of the Wait ---------------------------------- */
+
+PyObject *wait_add_done_callback(PyObject *self, PyObject *const *args,
+                                 Py_ssize_t nargs, PyObject *kwnames);
+PyObject *wait_remove_done_callback(PyObject *self, PyObject *callback);
 
 /* For the types that build on WaitObject. */
 int wait_traverse(WaitObject *w, visitproc visit, void *arg);

@@ -32,11 +32,11 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
     X(response_type) X(get_running_loop) X(cancelled_error)                   \
     X(invalid_state_error) X(from_core) X(yarl_url) X(idna_encode)            \
-    X(memory_bio) X(want_read) X(str_call_soon) X(str_call_later)             \
-    X(str_cancel) X(str_wrap_bio) X(str_items) X(str_read) X(str_write)       \
-    X(str_write_eof) X(str_do_handshake) X(str_unwrap) X(str_session)         \
-    X(str_ok) X(kw_context) X(kw_wrap) X(empty_bytes) X(empty_tuple)          \
-    X(done_none) X(parked)
+    X(memory_bio) X(want_read) X(multidict_module) X(str_call_soon)           \
+    X(str_call_soon_threadsafe) X(str_call_later) X(str_cancel)               \
+    X(str_wrap_bio) X(str_items) X(str_read) X(str_write) X(str_write_eof)    \
+    X(str_do_handshake) X(str_unwrap) X(str_session) X(str_ok) X(kw_context)  \
+    X(kw_wrap) X(empty_bytes) X(empty_tuple) X(done_none)
 /* clang-format on */
 
 int
@@ -66,6 +66,7 @@ init_names(core_state *st)
 {
     const name_slot names[] = {
         {&st->str_call_soon, "call_soon"},
+        {&st->str_call_soon_threadsafe, "call_soon_threadsafe"},
         {&st->str_call_later, "call_later"},
         {&st->str_cancel, "cancel"},
         {&st->str_wrap_bio, "wrap_bio"},

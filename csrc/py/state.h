@@ -28,15 +28,17 @@ typedef struct core_state {
     PyObject *invalid_state_error;
 
     /* Imports when first needed; NULL before. */
-    PyObject *from_core;   /* aiofast.errors.from_core */
-    PyObject *yarl_url;    /* yarl.URL */
-    PyObject *idna_encode; /* idna.encode */
-    PyObject *memory_bio;  /* ssl.MemoryBIO */
-    PyObject *want_read;   /* ssl.SSLWantReadError */
-    void *multidict;       /* MultiDict_CAPI */
+    PyObject *from_core;        /* aiofast.errors.from_core */
+    PyObject *yarl_url;         /* yarl.URL */
+    PyObject *idna_encode;      /* idna.encode */
+    PyObject *memory_bio;       /* ssl.MemoryBIO */
+    PyObject *want_read;        /* ssl.SSLWantReadError */
+    PyObject *multidict_module; /* it owns the next */
+    void *multidict;            /* MultiDict_CAPI */
 
     /* Names and constants. */
-    PyObject *str_call_soon, *str_call_later, *str_cancel, *str_wrap_bio;
+    PyObject *str_call_soon, *str_call_soon_threadsafe, *str_call_later;
+    PyObject *str_cancel, *str_wrap_bio;
     PyObject *str_items, *str_read, *str_write, *str_write_eof;
     PyObject *str_do_handshake, *str_unwrap, *str_session, *str_ok;
     PyObject *kw_context; /* ("context",) */
@@ -44,9 +46,6 @@ typedef struct core_state {
     PyObject *empty_bytes;
     PyObject *empty_tuple;
     PyObject *done_none; /* a Wait that gave None */
-
-    /* The exception of the TLS stage whose failure is being reported. */
-    PyObject *parked;
 
     aif_list hosts;          /* HostObject, borrowed */
     struct HostObject *last; /* the host asked for last; borrowed */
