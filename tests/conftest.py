@@ -16,6 +16,7 @@ import functools
 import gc
 import inspect
 import os
+import signal
 import sys
 import time
 import warnings
@@ -39,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "seconds(n): the test may take n seconds")
     if os.environ.get("AIOFAST_TEST_LOOP", "asyncio") not in ("asyncio", "uvloop"):
         raise pytest.UsageError("AIOFAST_TEST_LOOP is asyncio or uvloop")
+    # A shell's job in the background ignores it, and so would every child process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         config.stash[TERMINAL] = os.dup(2)
