@@ -98,6 +98,8 @@ class Options:
         # when first needed, or the context itself.
         tls_context: Any = None,
         server_hostname: str | None = None,
+        # False: connect to public addresses alone, whatever names resolve to.
+        allow_private: bool = True,
     ) -> Self: ...
 
 @final
@@ -117,6 +119,7 @@ class Pool:
         local_addr: tuple[str, int] | None = None,
         unix_path: str | None = None,
         race_delay: float | None = 0.25,  # RFC 8305; None: no race
+        allow_private: bool = True,  # False: for all requests, whatever their options say
     ) -> Self: ...
     closed: bool
     def close(self) -> None: ...  # ends every fetch and connection now

@@ -119,6 +119,8 @@ class TCPConnector(BaseConnector):
     local_addr: (host, port) to connect from.
     happy_eyeballs_delay: seconds until the next address is tried beside the one
         before (RFC 8305), 0.25; None: one after the other.
+    allow_private: False refuses every address that is not the public Internet's,
+        whatever a session or request says: PrivateAddressError.
     The rest as BaseConnector.
     """
 
@@ -142,6 +144,7 @@ class TCPConnector(BaseConnector):
         enable_cleanup_closed: bool = False,
         loop: AbstractEventLoop | None = None,
         timeout_ceil_threshold: float = 5,
+        allow_private: bool = True,
         **unsupported: Any,
     ) -> None:
         refuse("TCPConnector", unsupported, _LATER)
@@ -161,6 +164,7 @@ class TCPConnector(BaseConnector):
             family=int(family),
             local_addr=local_addr,
             race_delay=happy_eyeballs_delay,
+            allow_private=bool(allow_private),
         )
         self.ssl = True if ssl is None else ssl
         self._family = int(family)

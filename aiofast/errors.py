@@ -48,6 +48,7 @@ __all__ = (
     "InvalidUrlRedirectClientError",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
+    "PrivateAddressError",
     "RedirectClientError",
     "RequestInfo",
     "ServerConnectionError",
@@ -240,6 +241,11 @@ class ClientConnectorError(ClientOSError):
 
 class ClientConnectorDNSError(ClientConnectorError):
     """The host's name could not be resolved."""
+
+
+class PrivateAddressError(ClientConnectorError):
+    """The host has no public address, and `allow_private` is False. The text
+    and `os_error` (a PermissionError) name the address that was not dialled."""
 
 
 class ClientProxyConnectionError(ClientConnectorError):

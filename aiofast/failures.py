@@ -7,6 +7,7 @@ that says all of it. Imported when the first request fails.
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from .errors import (
     ConnectionKey,
     ConnectionTimeoutError,
     InvalidURL,
+    PrivateAddressError,
     RequestInfo,
     ServerDisconnectedError,
     ServerTimeoutError,
@@ -254,6 +256,11 @@ def _system(facts: Mapping[str, Any]) -> Exception:
     return ClientConnectorError(_key(facts), error)
 
 
+def _forbidden(facts: Mapping[str, Any]) -> Exception:
+    error = PermissionError(errno.EACCES, f"{_message(facts)}; allow_private is False")
+    return PrivateAddressError(_key(facts), error)
+
+
 def _no_memory(facts: Mapping[str, Any]) -> Exception:
     return MemoryError(_message(facts, "out of memory"))
 
@@ -278,6 +285,7 @@ _BY_CODE: dict[str, Callable[[Mapping[str, Any]], Exception]] = {
     "AIF_ETLS": _bad_tls,
     "AIF_ECALLBACK": _upcall,
     "AIF_EDNS": _unresolved,
+    "AIF_EFORBIDDEN": _forbidden,
 }
 
 

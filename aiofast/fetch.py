@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         max_redirects: int
         ssl: bool | SSLContext
         server_hostname: str | None
+        allow_private: bool
         raise_for_status: bool
         max_body: int | None
         trace: Trace | None
@@ -86,6 +87,7 @@ def _fetch_with(
     max_redirects: int = MAX_REDIRECTS,
     ssl: bool | SSLContext = True,
     server_hostname: str | None = None,
+    allow_private: bool = True,
     raise_for_status: bool = False,
     max_body: int | None = None,
     trace: Trace | None = None,
@@ -108,6 +110,8 @@ def _fetch_with(
         changes["ssl"] = ssl
     if server_hostname is not None:
         changes["server_hostname"] = server_hostname
+    if not allow_private:
+        changes["allow_private"] = False
     if raise_for_status:
         changes["on_status"] = True
     if max_body is not None:
@@ -168,11 +172,15 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     allow_redirects, max_redirects: follow up to 10 redirects (RFC 9110 15.4).
     ssl: True to verify certificates, False not to, or an ssl.SSLContext.
     server_hostname: the name to verify instead of the URL's host.
+    allow_private: False refuses, on every hop and for whatever names resolve to,
+        loopback, private, link-local, metadata and all other addresses that are
+        not the public Internet's: for URLs that come from others.
     raise_for_status: raise ClientResponseError for a status from 400 on.
     max_body: bytes of decoded body that are too many; no ceiling by default.
     trace: called with (phase, seconds since the start) as each phase ends.
 
-    Awaiting raises InvalidURL, ClientConnectorError, ServerTimeoutError,
+    Awaiting raises InvalidURL, ClientConnectorError (PrivateAddressError for what
+    allow_private=False refuses), ServerTimeoutError,
     ServerDisconnectedError, ClientPayloadError, ClientResponseError,
     TooManyRedirects: all of them ClientError; ValueError for a method or header
     that may not go on the wire. The call raises TypeError, ValueError and

@@ -89,6 +89,7 @@ _SETTINGS = {
     "max_field_size": "max_line",
     "max_headers": "max_fields",
     "max_body": "max_body",
+    "allow_private": "allow_private",
 }
 
 

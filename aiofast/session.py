@@ -57,7 +57,9 @@ class ClientSession:
     cookie_jar, timeout (ClientTimeout or seconds; 300 in all, 30 to connect),
     raise_for_status=False, json_serialize, json_serialize_bytes,
     response_class, auto_decompress=True, max_line_size=8190,
-    max_field_size=8190, max_headers=128. loop, version, read_bufsize,
+    max_field_size=8190, max_headers=128. Its own: allow_private=True (False:
+    only public addresses are connected to, PrivateAddressError for others;
+    also for a request). loop, version, read_bufsize,
     requote_redirect_url, trust_env are accepted.
 
     Belongs to the loop of its first request. TypeError for an unknown
@@ -89,6 +91,7 @@ class ClientSession:
         max_line_size: int = 8190,
         max_field_size: int = 8190,
         max_headers: int = 128,
+        allow_private: bool = True,
         **unsupported: Any,
     ) -> None:
         self._closed = True  # until all is well, for __del__
@@ -132,6 +135,8 @@ class ClientSession:
         self._settings = settings = ceilings(max_line_size, max_field_size, max_headers)
         if response_class is not ClientResponse:
             settings["response_class"] = response_class
+        if not allow_private:
+            settings["allow_private"] = False
         if not auto_decompress:
             settings["decompress"] = False
         if timeout is not None:
@@ -191,7 +196,7 @@ class ClientSession:
         params, data, json, cookies, headers, skip_auto_headers, auth,
         allow_redirects=True, max_redirects=10 (0: no end), raise_for_status,
         timeout (seconds, ClientTimeout, None for no limit), ssl, server_hostname,
-        auto_decompress, max_line_size, max_field_size, max_headers.
+        auto_decompress, max_line_size, max_field_size, max_headers, allow_private.
         ClientError and its subclasses when awaited; RuntimeError if the session
         is closed; TypeError, ValueError, NotImplementedError for arguments.
         """

@@ -75,10 +75,11 @@ aif_err_name(int code)
 {
     /* In the order of the enum, which counts down from -5001. */
     static const char *const names[] = {
-        "AIF_ENOMEM",     "AIF_ETOOBIG",    "AIF_EINVAL",  "AIF_EPARSE",
-        "AIF_ETRUNCATED", "AIF_EDECODE",    "AIF_ECLOSED", "AIF_EDISCONNECTED",
-        "AIF_ETIMEOUT",   "AIF_ECANCELLED", "AIF_ETLS",    "AIF_ECALLBACK",
-        "AIF_EDNS",       "AIF_EIDNA",
+        "AIF_ENOMEM",     "AIF_ETOOBIG",       "AIF_EINVAL",
+        "AIF_EPARSE",     "AIF_ETRUNCATED",    "AIF_EDECODE",
+        "AIF_ECLOSED",    "AIF_EDISCONNECTED", "AIF_ETIMEOUT",
+        "AIF_ECANCELLED", "AIF_ETLS",          "AIF_ECALLBACK",
+        "AIF_EDNS",       "AIF_EIDNA",         "AIF_EFORBIDDEN",
     };
     const int count = (int)(sizeof(names) / sizeof(names[0]));
 

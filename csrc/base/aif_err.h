@@ -27,7 +27,8 @@ enum {
     AIF_ETLS = -5011,          /* the TLS stage failed */
     AIF_ECALLBACK = -5012,     /* an upcall failed and keeps its own reason */
     AIF_EDNS = -5013,          /* a name could not be resolved */
-    AIF_EIDNA = -5014          /* the host is not ASCII: encode it first */
+    AIF_EIDNA = -5014,         /* the host is not ASCII: encode it first */
+    AIF_EFORBIDDEN = -5015     /* the address is not a public one */
 };
 
 /* The detail of one failure. |text| is a NUL-terminated English sentence

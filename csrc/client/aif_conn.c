@@ -275,6 +275,7 @@ aif_conn_open(aif_pool *p, aif_origin *o, aif_fetch *f, aif_err *err)
         .race_ms = p->settings.race_ms,
         .ttl_ms = p->settings.dns_ttl_ms,
         .local_addr = p->settings.local_addr,
+        .public_only = p->settings.public_only || o->public_only,
     };
     int rc;
 

@@ -148,6 +148,7 @@ typedef struct aif_target {
     aif_slice host; /* name or literal, no brackets */
     uint16_t port;
     int secure;
+    int public_only;       /* as of aif_dial_options; part of the origin */
     void *tls;             /* the pool owner's TLS settings; its identity is
                                part of the origin */
     aif_slice server_name; /* overrides |host| for TLS; ptr NULL: not */

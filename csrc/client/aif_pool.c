@@ -34,15 +34,15 @@ hash_key(const char *key, size_t len)
     return h;
 }
 
-/* secure, port, TLS identity, server name, NUL, host: lengths vary only at
+/* flags, port, TLS identity, server name, NUL, host: lengths vary only at
  * the end and names hold no NUL, so keys cannot collide. */
 static size_t
 write_key(char *out, const aif_target *t)
 {
     size_t at = 0;
-    char secure = t->secure ? 1 : 0;
+    char flags = (char)((t->secure ? 1 : 0) | (t->public_only ? 2 : 0));
 
-    memcpy(out + at, &secure, 1);
+    memcpy(out + at, &flags, 1);
     at += 1;
     memcpy(out + at, &t->port, sizeof(t->port));
     at += sizeof(t->port);
@@ -157,6 +157,7 @@ origin_new(aif_pool *p, const aif_target *t, const char *key, size_t key_len,
     }
     o->port = t->port;
     o->secure = t->secure ? 1 : 0;
+    o->public_only = t->public_only ? 1 : 0;
     o->tls = t->tls;
     aif_list_init(&o->idle);
     aif_list_init(&o->waiters);

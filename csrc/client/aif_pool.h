@@ -24,7 +24,8 @@
 typedef struct aif_pool aif_pool;
 typedef struct aif_origin aif_origin;
 
-/* scheme, host, port and TLS settings: what makes connections exchangeable. */
+/* scheme, host, port, TLS settings and what may be connected to: what makes
+ * connections exchangeable. */
 struct aif_origin {
     aif_pool *pool;
     aif_origin *next; /* in its bucket */
@@ -35,7 +36,8 @@ struct aif_origin {
     char *server_name; /* owned; what TLS verifies, NUL-terminated */
     uint16_t port;
     unsigned secure : 1;
-    void *tls;        /* the owner's; held by hooks->origin_open */
+    unsigned public_only : 1; /* as of aif_dial_options */
+    void *tls;                /* the owner's; held by hooks->origin_open */
     void *session;    /* the owner's: what a TLS session can be had from */
     unsigned in_vain; /* the owner's: sessions that were not resumed */
     aif_list idle;    /* conns, the latest used first */
@@ -65,6 +67,7 @@ typedef struct aif_pool_settings {
     unsigned limit_per_host; /* by origin; 0: no limit */
     uint64_t keepalive;      /* ns that a connection may idle; 0: not at all */
     unsigned force_close : 1;
+    unsigned public_only : 1; /* as of aif_dial_options, for all origins */
     unsigned dns_ttl_ms;
     int family;
     unsigned race_ms;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/aif_ipscope.h"
 #include "base/aif_mem.h"
 #include "net/aif_resolve.h"
 
@@ -38,6 +39,7 @@ struct aif_dial {
     unsigned race_ms;
     uint16_t port;
     unsigned has_local : 1;
+    unsigned public_only : 1;
     unsigned ended : 1; /* told or cancelled; only the memory is left */
     unsigned depth;     /* callbacks on the stack */
     aif_deadline timer;
@@ -266,6 +268,37 @@ set_port(struct sockaddr_storage *addr, uint16_t port)
     }
 }
 
+/* What forbids |addr|, or NULL. Asked here, where the address goes to the
+ * kernel and cannot become another one, whatever the name resolves to a moment
+ * later. */
+static const char *
+forbidden(const aif_dial *d, const struct sockaddr_storage *addr)
+{
+    unsigned char bytes[16];
+
+    if (!d->public_only) {
+        return NULL;
+    }
+    if (addr->ss_family == AF_INET) {
+        memcpy(bytes, &((const struct sockaddr_in *)addr)->sin_addr, 4);
+        return aif_ipscope_v4(bytes);
+    }
+    memcpy(bytes, &((const struct sockaddr_in6 *)addr)->sin6_addr, 16);
+    return aif_ipscope_v6(bytes);
+}
+
+static void
+note_forbidden(aif_dial *d, const char *where, const char *what)
+{
+    /* Of several addresses, one that could be tried says more. */
+    if (d->err.code == 0) {
+        aif_err_set(&d->err, AIF_EFORBIDDEN,
+                    "connect to %s: a %s address, and only public ones are "
+                    "allowed",
+                    where, what);
+    }
+}
+
 /* Starts the next address that can be started. 1 if anything is under way, 0
  * if all have failed; |err| is then the last one's. */
 static int
@@ -277,11 +310,16 @@ connect_more(aif_dial *d)
     while ((index = next_address(d)) >= 0) {
         struct sockaddr_storage addr = d->addrs->addr[index];
         char where[ADDRESS_TEXT];
+        const char *what = forbidden(d, &addr);
         int rc;
 
         set_port(&addr, d->port);
         aif_tcp_format_address((const struct sockaddr *)&addr, where,
                                sizeof(where));
+        if (what != NULL) {
+            note_forbidden(d, where, what);
+            continue;
+        }
         rc = start_address(d, &addr, where);
         if (rc < 0) {
             note_connect_error(d, where, rc);
@@ -370,6 +408,13 @@ start_unix(aif_dial *d)
         /* libuv before 1.46 cuts the path and connects to another one. */
         rc = UV_ENAMETOOLONG;
     }
+    if (rc == 0 && d->public_only) {
+        aif_err_set(&d->err, AIF_EFORBIDDEN,
+                    "connect to %s: a Unix socket, and only public addresses "
+                    "are allowed",
+                    where);
+        return fail_later(d);
+    }
     if (rc == 0) {
         a = attempt_new(d, AF_UNIX, &rc);
     }
@@ -453,6 +498,7 @@ dial_new(aif_loop *loop, const aif_dial_options *options,
     d->user = user;
     d->port = options->port;
     d->race_ms = options->race_ms;
+    d->public_only = options->public_only ? 1 : 0;
     d->cursor[0] = 0;
     d->cursor[1] = 0;
     aif_list_init(&d->link);

@@ -29,6 +29,8 @@ typedef struct aif_dial_options {
     unsigned race_ms;      /* 0: no race, one address after the other */
     unsigned ttl_ms;       /* of the DNS cache; 0: not used */
     const struct sockaddr *local_addr; /* bind to it; NULL: any */
+    int public_only; /* connect to no address that aif_ipscope names, and to no
+                        Unix socket */
 } aif_dial_options;
 
 typedef struct aif_dial_cbs {
@@ -36,8 +38,9 @@ typedef struct aif_dial_cbs {
      * aif_resolve(). */
     void (*on_resolved)(void *user, int cached);
     /* Connected: |tcp| is yours, not reading. Or NULL and |err|: AIF_EDNS with
-     * sys UV_EAI_*, or the last address's libuv code as |code| and |sys|; the
-     * text names the address. */
+     * sys UV_EAI_*, or the last address's libuv code as |code| and |sys|, or
+     * AIF_EFORBIDDEN if |public_only| left none; the text names the
+     * address. */
     void (*on_done)(void *user, aif_tcp *tcp, const aif_err *err);
 } aif_dial_cbs;
 

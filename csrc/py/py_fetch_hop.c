@@ -297,8 +297,10 @@ start_hop_at(FetchObject *self, const aif_url *u, const aif_header *fields,
 {
     Py_ssize_t len;
     aif_slice method = {PyUnicode_AsUTF8AndSize(self->method, &len), 0};
-    aif_target target = {
-        .host = aif_url_host(u), .port = u->port, .secure = u->secure};
+    aif_target target = {.host = aif_url_host(u),
+                         .port = u->port,
+                         .secure = u->secure,
+                         .public_only = self->options->public_only};
     aif_h1head head = {
         .target = aif_url_target(u),
         .authority = aif_url_authority(u),

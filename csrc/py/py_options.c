@@ -153,6 +153,7 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->decompress = base->decompress;
     o->on_cookies = base->on_cookies;
     o->on_status = base->on_status;
+    o->public_only = base->public_only;
     return with_defaults ? copy_header(&o->defaults, &base->defaults) : 0;
 }
 
@@ -175,7 +176,7 @@ typedef struct named {
     PyObject *base, *response_class, *stream, *defaults, *decompress, *policy;
     PyObject *on_cookies, *on_status, *total, *acquire, *dial, *tls, *wait;
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
-    PyObject *tls_context, *server_hostname;
+    PyObject *tls_context, *server_hostname, *allow_private;
 } named;
 
 static int
@@ -183,11 +184,13 @@ apply_flags(OptionsObject *o, const named *n)
 {
     int stream = o->stream, decompress = o->decompress;
     int cookies = o->on_cookies, status = o->on_status;
+    int allow_private = !o->public_only;
 
     if (read_flag(n->stream, &stream) < 0
         || read_flag(n->decompress, &decompress) < 0
         || read_flag(n->on_cookies, &cookies) < 0
-        || read_flag(n->on_status, &status) < 0)
+        || read_flag(n->on_status, &status) < 0
+        || read_flag(n->allow_private, &allow_private) < 0)
     {
         return -1;
     }
@@ -195,6 +198,7 @@ apply_flags(OptionsObject *o, const named *n)
     o->decompress = decompress ? 1 : 0;
     o->on_cookies = cookies ? 1 : 0;
     o->on_status = status ? 1 : 0;
+    o->public_only = allow_private ? 0 : 1;
     return 0;
 }
 
@@ -243,24 +247,29 @@ apply_objects(OptionsObject *o, const named *n)
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "base",       "response_class", "stream",      "defaults",
-        "decompress", "policy",         "on_cookies",  "on_status",
-        "total",      "acquire",        "dial",        "tls",
-        "wait",       "read",           "max_body",    "max_head",
-        "max_line",   "max_fields",     "tls_context", "server_hostname",
-        NULL};
+    static char *names[] = {"base",          "response_class",
+                            "stream",        "defaults",
+                            "decompress",    "policy",
+                            "on_cookies",    "on_status",
+                            "total",         "acquire",
+                            "dial",          "tls",
+                            "wait",          "read",
+                            "max_body",      "max_head",
+                            "max_line",      "max_fields",
+                            "tls_context",   "server_hostname",
+                            "allow_private", NULL};
     core_state *st = state_of_type(type);
     named n = {0};
     OptionsObject *o;
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
             &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
-            &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname))
+            &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
+            &n.allow_private))
     {
         return NULL;
     }

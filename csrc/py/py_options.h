@@ -21,6 +21,7 @@ typedef struct OptionsObject {
     unsigned decompress : 1;
     unsigned on_cookies : 1;
     unsigned on_status : 1;
+    unsigned public_only : 1;
 } OptionsObject;
 
 /* The ssl.SSLContext, borrowed; a function is called once and replaced by what

@@ -257,27 +257,58 @@ read_unix(PoolObject *p, const char *path, Py_ssize_t len)
     return 0;
 }
 
+/* Each of them may be NULL, for the default. */
+static int
+read_durations(aif_pool_settings *s, PyObject *keep, PyObject *ttl,
+               PyObject *race)
+{
+    uint64_t number;
+
+    if (keep != NULL && read_seconds(keep, 1e9, 1e9, &s->keepalive) < 0) {
+        return -1;
+    }
+    if (ttl != NULL) {
+        if (read_seconds(ttl, 1e3, 4e6, &number) < 0) {
+            return -1;
+        }
+        s->dns_ttl_ms = (unsigned)number;
+    }
+    if (race != NULL) {
+        if (read_seconds(race, 1e3, 4e6, &number) < 0) {
+            return -1;
+        }
+        s->race_ms = (unsigned)number;
+    }
+    return 0;
+}
+
 static PyObject *
 Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "limit",       "limit_per_host", "keepalive_timeout",
-        "force_close", "dns_ttl",        "family",
-        "local_addr",  "unix_path",      "race_delay",
-        NULL};
+    static char *names[] = {"limit",
+                            "limit_per_host",
+                            "keepalive_timeout",
+                            "force_close",
+                            "dns_ttl",
+                            "family",
+                            "local_addr",
+                            "unix_path",
+                            "race_delay",
+                            "allow_private",
+                            NULL};
     core_state *st = state_of_type(type);
     unsigned limit = 100, per_host = 0;
-    int force = 0, family = 0, local_port = 0;
+    int force = 0, family = 0, local_port = 0, allow_private = 1;
     PyObject *keep = NULL, *ttl = NULL, *race = NULL, *local = Py_None;
     const char *path = NULL, *local_host = NULL;
     Py_ssize_t path_len = 0;
-    uint64_t number;
     PoolObject *p;
 
     if (st == NULL
-        || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|$IIOpOiOz#O:Pool", names, &limit, &per_host, &keep,
-            &force, &ttl, &family, &local, &path, &path_len, &race))
+        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$IIOpOiOz#Op:Pool",
+                                        names, &limit, &per_host, &keep,
+                                        &force, &ttl, &family, &local, &path,
+                                        &path_len, &race, &allow_private))
     {
         return NULL;
     }
@@ -289,22 +320,9 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     p->settings.limit_per_host = per_host;
     p->settings.force_close = force ? 1 : 0;
     p->settings.family = family;
-    if (keep != NULL
-        && read_seconds(keep, 1e9, 1e9, &p->settings.keepalive) < 0)
-    {
+    p->settings.public_only = allow_private ? 0 : 1;
+    if (read_durations(&p->settings, keep, ttl, race) < 0) {
         goto fail;
-    }
-    if (ttl != NULL) {
-        if (read_seconds(ttl, 1e3, 4e6, &number) < 0) {
-            goto fail;
-        }
-        p->settings.dns_ttl_ms = (unsigned)number;
-    }
-    if (race != NULL) {
-        if (read_seconds(race, 1e3, 4e6, &number) < 0) {
-            goto fail;
-        }
-        p->settings.race_ms = (unsigned)number;
     }
     if (local != Py_None
         && (!PyArg_ParseTuple(local, "si:local_addr", &local_host, &local_port)

@@ -1,9 +1,11 @@
 /* Tests of aif_dial on the loopback network: 127.0.0.1 and ::1 listen,
  * 127.0.0.2 and others refuse, 127.0.0.3 hangs. The program brings its own
- * getaddrinfo(), for which a name is a list of such addresses. */
+ * getaddrinfo(), for which a name is a list of such addresses, and its own
+ * connect(), for which two public addresses are 127.0.0.1 and 127.0.0.2. */
 #include "net/aif_dial.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -45,6 +47,10 @@ address_of_letter(char letter)
         return "127.0.0.3"; /* hangs */
     case 's':
         return "127.0.0.4"; /* refuses, too */
+    case 'p':
+        return "192.31.196.1"; /* public, listens */
+    case 'q':
+        return "192.31.196.2"; /* public, refuses */
     default:
         return "::1"; /* listens */
     }
@@ -100,6 +106,33 @@ getaddrinfo(const char *host, const char *service,
         at = &ai->ai_next;
     }
     return *out != NULL ? 0 : EAI_NODATA;
+}
+
+/* -- Public addresses of this program ----------------------------------- */
+
+static unsigned connects; /* calls of connect() */
+
+__attribute__((visibility("default"))) int
+connect(int fd, __CONST_SOCKADDR_ARG arg, socklen_t len)
+{
+    static int (*real)(int, __CONST_SOCKADDR_ARG, socklen_t);
+    const struct sockaddr *addr = arg.__sockaddr__;
+    struct sockaddr_in loopback;
+
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "connect");
+    }
+    connects++;
+    if (addr->sa_family == AF_INET) {
+        memcpy(&loopback, addr, sizeof(loopback));
+        if ((ntohl(loopback.sin_addr.s_addr) >> 8) == 0xc01fc4) {
+            loopback.sin_addr.s_addr =
+                htonl(0x7f000000u | (ntohl(loopback.sin_addr.s_addr) & 0xff));
+            addr = (struct sockaddr *)&loopback;
+            return real(fd, addr, len);
+        }
+    }
+    return real(fd, arg, len);
 }
 
 /* -- The network -------------------------------------------------------- */
@@ -797,6 +830,81 @@ test_local_address(void)
     end();
 }
 
+/* -- Public addresses only ---------------------------------------------- */
+
+/* Dials with |public_only|, and waits for the end. */
+static void
+dial_public(caller *c, const char *host)
+{
+    aif_dial_options options = {.host = host,
+                                .port = port,
+                                .family = AF_UNSPEC,
+                                .race_ms = 250,
+                                .ttl_ms = 60000,
+                                .public_only = 1};
+
+    memset(c, 0, sizeof(*c));
+    CHECK_EQ_INT(dial_with(c, &options), 0);
+    UNTIL(c->done == 1);
+}
+
+/* No socket was connected on the way to this refusal. */
+static void
+check_forbidden(const char *host, const char *text)
+{
+    unsigned before = connects;
+    caller c;
+
+    check_row = host;
+    dial_public(&c, host);
+    CHECK(c.tcp == NULL);
+    CHECK_EQ_INT(c.err.code, AIF_EFORBIDDEN);
+    CHECK_EQ_INT(c.err.sys, 0);
+    CHECK(strstr(c.err.text, text) != NULL);
+    CHECK_EQ_INT(connects, before);
+    hang_up(&c);
+    check_row = NULL;
+}
+
+static void
+test_public_only(void)
+{
+    aif_dial_options unix_options = {.unix_path = "/tmp/none",
+                                     .public_only = 1};
+    unsigned before;
+    caller c = {0};
+
+    begin();
+    check_forbidden("127.0.0.1", with_port("127.0.0.1:#: a loopback address"));
+    check_forbidden("::1", with_port("[::1]:#: a loopback address"));
+    check_forbidden("::ffff:10.1.2.3", "a private address");
+    check_forbidden("64:ff9b::a9fe:a9fe", "a metadata address");
+    check_forbidden("169.254.169.254", "a metadata address");
+    check_forbidden("l.test", with_port("127.0.0.1:#: a loopback address"));
+    check_forbidden("l.test", "a loopback address"); /* from the cache */
+    check_forbidden("l-s-6.test", "a loopback address");
+
+    CHECK_EQ_INT(dial_with(&c, &unix_options), 0);
+    UNTIL(c.done == 1);
+    CHECK_EQ_INT(c.err.code, AIF_EFORBIDDEN);
+    CHECK(strstr(c.err.text, "unix:/tmp/none: a Unix socket") != NULL);
+
+    /* A public address is dialled, and is the only one among others. */
+    dial_public(&c, "192.31.196.1");
+    CHECK_EQ_STR(peer_text(&c), with_port("127.0.0.1:#"));
+    hang_up(&c);
+    before = connects;
+    dial_public(&c, "l-p-6.test");
+    CHECK_EQ_STR(peer_text(&c), with_port("127.0.0.1:#"));
+    CHECK_EQ_INT(connects, before + 1);
+    hang_up(&c);
+    dial_public(&c, "l-q-6.test");
+    CHECK_EQ_INT(c.err.code, UV_ECONNREFUSED);
+    CHECK_EQ_INT(connects, before + 2);
+    drain_listener();
+    end();
+}
+
 /* -- Many --------------------------------------------------------------- */
 
 /* As many as are asked for, descriptors or not. */
@@ -846,6 +954,7 @@ main(void)
     test_fini_while_dialling();
     test_unix();
     test_local_address();
+    test_public_only();
     test_ten_thousand();
     tear_down_network();
     return check_failures();

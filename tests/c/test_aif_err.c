@@ -87,8 +87,9 @@ test_names(void)
     CHECK_EQ_STR(aif_err_name(AIF_ECALLBACK), "AIF_ECALLBACK");
     CHECK_EQ_STR(aif_err_name(AIF_EDNS), "AIF_EDNS");
     CHECK_EQ_STR(aif_err_name(AIF_EIDNA), "AIF_EIDNA");
+    CHECK_EQ_STR(aif_err_name(AIF_EFORBIDDEN), "AIF_EFORBIDDEN");
     CHECK_EQ_STR(aif_err_name(AIF_ERR_FIRST), "AIF_E?");
-    CHECK_EQ_STR(aif_err_name(AIF_EIDNA - 1), "AIF_E?");
+    CHECK_EQ_STR(aif_err_name(AIF_EFORBIDDEN - 1), "AIF_E?");
     CHECK_EQ_STR(aif_err_name(0), "AIF_E?");
     CHECK_EQ_STR(aif_err_name(-104), "AIF_E?");
     CHECK_EQ_STR(aif_err_name(5001), "AIF_E?");

@@ -7,20 +7,11 @@ own: it says how long a name takes and what it resolves to, and notes each call.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from servers import Scripted, answer, forever, free_port, full_backlog
-
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD as Linux has it"),
-    pytest.mark.skipif(COMPILER is None, reason="no C compiler"),
-]
 
 HEAD = """
 import asyncio, aiofast, sys, time
@@ -28,15 +19,6 @@ port = int(sys.argv[1])
 async def fetch(host, **options):
     return await aiofast.fetch(f"http://{host}:{port}/", **options)
 """
-
-
-@pytest.fixture(scope="session")
-def resolver(tmp_path_factory):
-    library = tmp_path_factory.mktemp("resolver") / "slow_resolver.so"
-    source = Path(__file__).with_name("slow_resolver.c")
-    command = [COMPILER, "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library, source, "-ldl"]
-    subprocess.run(command, check=True)
-    return str(library)
 
 
 @pytest.fixture
