@@ -100,6 +100,8 @@ class Options:
         server_hostname: str | None = None,
         # False: connect to public addresses alone, whatever names resolve to.
         allow_private: bool = True,
+        # Decoded bytes for each coded one, once more than 1 MiB has come.
+        max_ratio: int | None = None,
     ) -> Self: ...
 
 @final

@@ -143,6 +143,8 @@ def _bad_body(facts: Mapping[str, Any]) -> Exception:
     text = facts.get("text") or "the body is incomplete"
     if facts.get("limit") == "max_body":
         text = f"{text} of {int(facts.get('limit_value') or 0)} bytes (max_body)"
+    elif facts.get("limit") == "max_ratio":
+        text = f"{text} (max_ratio)"
     text = _message(facts, text)
     partial = facts.get("partial")
     if partial is not None:
@@ -180,7 +182,7 @@ def _too_big(facts: Mapping[str, Any]) -> Exception:
     limit = facts.get("limit")
     if not facts.get("host"):
         return url_error(facts.get("url") or "", facts.get("text"))
-    if limit == "max_body" or (facts.get("phase") == "receive" and limit is None):
+    if limit in ("max_body", "max_ratio") or (facts.get("phase") == "receive" and limit is None):
         return _bad_body(facts)
     return _bad_head(facts)
 

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
         allow_private: bool
         raise_for_status: bool
         max_body: int | None
+        max_ratio: int | None
+        auto_decompress: bool
         trace: Trace | None
 
     class FetchOptions(VerbOptions, total=False):
@@ -90,6 +92,8 @@ def _fetch_with(
     allow_private: bool = True,
     raise_for_status: bool = False,
     max_body: int | None = None,
+    max_ratio: int | None = None,
+    auto_decompress: bool = True,
     trace: Trace | None = None,
 ) -> Fetch[Response]:
     text, login = split_login(url_text(url))
@@ -116,6 +120,10 @@ def _fetch_with(
         changes["on_status"] = True
     if max_body is not None:
         changes["max_body"] = max_body
+    if max_ratio is not None:
+        changes["max_ratio"] = max_ratio
+    if not auto_decompress:
+        changes["decompress"] = False
     return _core_fetch(
         _derived.get(**changes) if changes else NATIVE,
         None,
@@ -177,6 +185,9 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
         not the public Internet's: for URLs that come from others.
     raise_for_status: raise ClientResponseError for a status from 400 on.
     max_body: bytes of decoded body that are too many; no ceiling by default.
+    max_ratio: decoded bytes for each coded one that are too many, looked at once
+        more than 1 MiB has come; no ceiling by default.
+    auto_decompress: undo the content codings; False gives the bytes as they came.
     trace: called with (phase, seconds since the start) as each phase ends.
 
     Awaiting raises InvalidURL, ClientConnectorError (PrivateAddressError for what

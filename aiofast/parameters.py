@@ -90,6 +90,7 @@ _SETTINGS = {
     "max_headers": "max_fields",
     "max_body": "max_body",
     "allow_private": "allow_private",
+    "max_ratio": "max_ratio",
 }
 
 

@@ -23,6 +23,7 @@
 #define AIF_MAX_INFORMATIONAL 16u           /* 1xx heads before a final one */
 #define AIF_MAX_LEADING_CRLF 16u            /* bytes before a status line */
 #define AIF_MAX_CODINGS 5u                  /* stacked content codings */
+#define AIF_MAX_HELD (512u * 1024u)         /* coded bytes that wait */
 
 /* Borrowed bytes; not NUL-terminated. */
 typedef struct aif_slice {

@@ -40,7 +40,7 @@ conn_complete(aif_conn *c, int silent)
         aif_conn_close(c);
     }
     if (f != NULL) {
-        aif_fetch_end(f, 0);
+        aif_fetch_whole(f);
         aif_fetch_unref(f);
     }
 }

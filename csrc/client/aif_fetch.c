@@ -1,4 +1,4 @@
-/* aif_fetch.c -- the states of one request, its limits of time, its body.
+/* aif_fetch.c -- the states of one request and its limits of time.
  *
  * The connection and the pool report what happens; every way out leads through
  * aif_fetch_end(), which is the only caller of on_done. Whatever is done to a
@@ -14,12 +14,6 @@
 
 static void on_due(aif_deadline *d);
 
-static int
-is_under_way(const aif_fetch *f)
-{
-    return f->state > AIF_FETCH_NEW && f->state < AIF_FETCH_DONE;
-}
-
 aif_fetch *
 aif_fetch_new(const aif_fetch_cbs *cbs, void *user)
 {
@@ -33,6 +27,9 @@ aif_fetch_new(const aif_fetch_cbs *cbs, void *user)
     f->max_body = UINT64_MAX;
     aif_buf_init(&f->head, AIF_MAX_REQUEST_HEAD);
     aif_list_init(&f->waiting);
+    aif_list_init(&f->stalled);
+    aif_buf_init(&f->held, AIF_MAX_HELD);
+    aif_header_init(&f->trailer, AIF_MAX_TRAILER, AIF_MAX_FIELDS);
     aif_deadline_init(&f->deadline, on_due);
     return f;
 }
@@ -42,6 +39,8 @@ let_go(aif_fetch *f)
 {
     if (f->freed && f->refs == 0) {
         aif_buf_fini(&f->head);
+        aif_buf_fini(&f->held);
+        aif_header_fini(&f->trailer);
         aif_mem_free(f);
     }
 }
@@ -114,8 +113,8 @@ due_after(uint64_t ns, uint64_t now)
 
 /* Puts the limit |ns| (0: none) on the present phase, in place of the last
  * one's. */
-static void
-limit_phase(aif_fetch *f, aif_limit limit, uint64_t ns, uint64_t now)
+void
+aif_fetch_limit_phase(aif_fetch *f, aif_limit limit, uint64_t ns, uint64_t now)
 {
     f->phase_due = due_after(ns, now);
     f->phase_limit = limit;
@@ -209,7 +208,7 @@ aif_fetch_dialing(aif_fetch *f, aif_conn *conn)
 
     f->conn = conn;
     f->state = AIF_FETCH_DIALING;
-    limit_phase(f, AIF_LIMIT_DIAL, f->limits.dial, now);
+    aif_fetch_limit_phase(f, AIF_LIMIT_DIAL, f->limits.dial, now);
     aif_fetch_enter(f, AIF_PHASE_DNS, now);
 }
 
@@ -218,7 +217,7 @@ aif_fetch_securing(aif_fetch *f)
 {
     uint64_t now = uv_hrtime();
 
-    limit_phase(f, AIF_LIMIT_TLS, f->limits.tls, now);
+    aif_fetch_limit_phase(f, AIF_LIMIT_TLS, f->limits.tls, now);
     aif_fetch_enter(f, AIF_PHASE_TLS, now);
 }
 
@@ -249,7 +248,7 @@ aif_fetch_sent(aif_fetch *f)
     now = uv_hrtime();
     f->state = AIF_FETCH_HEAD;
     f->wait_due = due_after(f->limits.wait, now);
-    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
+    aif_fetch_limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
     aif_fetch_enter(f, AIF_PHASE_WAIT, now);
 }
 
@@ -280,38 +279,6 @@ aif_fetch_read(aif_fetch *f)
 
 /* ---- the response ------------------------------------------------------- */
 
-/* Joins all Content-Encoding fields: a sender may split the list. */
-static int
-make_decoder(aif_fetch *f, aif_header *h)
-{
-    int i = aif_header_find(h, "content-encoding", 0);
-    aif_buf all;
-    int rc = 0;
-
-    if (i < 0) {
-        return 0;
-    }
-    aif_buf_init(&all, AIF_MAX_LINE);
-    for (; i >= 0 && rc == 0;
-         i = aif_header_find(h, "content-encoding", (unsigned)i + 1))
-    {
-        aif_slice v = aif_header_value(h, (unsigned)i);
-
-        rc = aif_buf_add(&all, v.ptr, v.len);
-        if (rc == 0) {
-            rc = aif_buf_add_str(&all, ",");
-        }
-    }
-    if (rc == 0) {
-        rc = aif_decode_new(&f->decode, all.data, all.len, &f->err);
-    }
-    else {
-        aif_err_set(&f->err, rc, "Content-Encoding is too long");
-    }
-    aif_buf_fini(&all);
-    return rc;
-}
-
 /* 1 if the upcalls leave the fetch where the body can come. */
 static int
 enter_body(aif_fetch *f, uint64_t now)
@@ -319,7 +286,7 @@ enter_body(aif_fetch *f, uint64_t now)
     if (f->state == AIF_FETCH_SENDING) {
         aif_fetch_enter(f, AIF_PHASE_WAIT, now);
     }
-    if (!is_under_way(f)) {
+    if (!aif_fetch_is_under_way(f)) {
         return 0;
     }
     f->state = AIF_FETCH_BODY;
@@ -336,14 +303,14 @@ take_head(aif_fetch *f, aif_h1parse *p)
 
     f->status = aif_h1parse_status(p);
     f->wait_due = 0;
-    limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
+    aif_fetch_limit_phase(f, AIF_LIMIT_READ, f->limits.read, now);
     if (!enter_body(f, now)) {
         return 0;
     }
     /* Before on_head, which may take the fields away; but a response whose
      * body nobody wants is not refused for how that body is coded. */
     if (f->decode_body && length != 0) {
-        coded = make_decoder(f, aif_h1parse_header(p));
+        coded = aif_fetch_make_decoder(f, aif_h1parse_header(p));
     }
     rc = f->cbs->on_head(f->user, f, p);
     if (rc == AIF_FETCH_DISCARD) {
@@ -371,86 +338,6 @@ aif_fetch_on_head(aif_fetch *f, aif_h1parse *p)
     return rc;
 }
 
-/* Frees the decoder of a fetch that has ended, unless it is on the stack. */
-static void
-drop_decoder(aif_fetch *f)
-{
-    if (!is_under_way(f) && !f->decoding) {
-        aif_decode_free(f->decode);
-        f->decode = NULL;
-    }
-}
-
-static int
-on_plain(void *user, const char *data, size_t len)
-{
-    aif_fetch *f = user;
-    int rc;
-
-    if (len > f->max_body - f->received) {
-        return aif_err_set(&f->err, AIF_ETOOBIG,
-                           "the body is larger than the limit");
-    }
-    f->received += len;
-    rc = f->cbs->on_body(f->user, f, data, len);
-    if (rc == 0 && f->state != AIF_FETCH_BODY) {
-        rc = AIF_ECANCELLED; /* The upcall has ended it: no more of it. */
-    }
-    return rc;
-}
-
-int
-aif_fetch_on_body(aif_fetch *f, const char *data, size_t len)
-{
-    int rc;
-
-    aif_fetch_ref(f);
-    f->has_body = 1;
-    if (f->decode == NULL) {
-        rc = on_plain(f, data, len);
-    }
-    else {
-        f->decoding = 1;
-        rc = aif_decode_feed(f->decode, data, len, on_plain, f, &f->err);
-        f->decoding = 0;
-        drop_decoder(f);
-    }
-    aif_fetch_unref(f);
-    return rc;
-}
-
-int
-aif_fetch_on_message(aif_fetch *f, aif_h1parse *p)
-{
-    int rc = f->decode == NULL ? 0 : aif_decode_end(f->decode, &f->err);
-    aif_header *trailer = aif_h1parse_trailer(p);
-
-    /* No byte at all is a whole coded body only where the framing says so. */
-    if (rc == 0 && f->decode != NULL && !f->has_body
-        && aif_h1parse_length(p) < 0 && !aif_h1parse_is_chunked(p))
-    {
-        rc = aif_err_set(&f->err, AIF_ETRUNCATED,
-                         "the connection ended before the coded body");
-    }
-    if (rc == 0 && trailer->count > 0 && f->cbs->on_trailer != NULL) {
-        aif_fetch_ref(f);
-        rc = f->cbs->on_trailer(f->user, f, trailer);
-        aif_fetch_unref(f);
-    }
-    return rc;
-}
-
-char *
-aif_fetch_space(aif_fetch *f, size_t *len)
-{
-    if (f->state != AIF_FETCH_BODY || f->decode != NULL
-        || f->cbs->on_space == NULL)
-    {
-        return NULL;
-    }
-    return f->cbs->on_space(f->user, f, len);
-}
-
 /* ---- the ways out ------------------------------------------------------- */
 
 void
@@ -458,7 +345,7 @@ aif_fetch_end(aif_fetch *f, int code)
 {
     aif_conn *c = f->conn;
 
-    if (!is_under_way(f)) {
+    if (!aif_fetch_is_under_way(f)) {
         return;
     }
     aif_fetch_ref(f);
@@ -467,6 +354,7 @@ aif_fetch_end(aif_fetch *f, int code)
     if (!aif_list_empty(&f->waiting)) {
         aif_pool_withdraw(f->pool, f);
     }
+    aif_list_unlink(&f->stalled);
     f->state = code == 0                ? AIF_FETCH_DONE
                : code == AIF_ECANCELLED ? AIF_FETCH_CANCELLED
                                         : AIF_FETCH_FAILED;
@@ -478,7 +366,7 @@ aif_fetch_end(aif_fetch *f, int code)
     if (c != NULL) {
         aif_conn_abandon(c, code == 0);
     }
-    drop_decoder(f);
+    aif_fetch_drop_body(f);
     aif_pool_leave_origin(f->origin);
     f->origin = NULL;
     if (code == 0) {
@@ -501,25 +389,5 @@ aif_fetch_discard(aif_fetch *f)
 {
     if (f->state == AIF_FETCH_BODY) {
         aif_fetch_end(f, 0);
-    }
-}
-
-void
-aif_fetch_pause(aif_fetch *f)
-{
-    if (f->state == AIF_FETCH_BODY && f->conn != NULL && !f->paused) {
-        f->paused = 1;
-        f->phase_due = 0; /* The peer is not late while nobody reads. */
-        aif_conn_read(f->conn, 0);
-    }
-}
-
-void
-aif_fetch_resume(aif_fetch *f)
-{
-    if (f->conn != NULL && f->paused) {
-        f->paused = 0;
-        limit_phase(f, AIF_LIMIT_READ, f->limits.read, uv_hrtime());
-        aif_conn_read(f->conn, 1);
     }
 }

@@ -1,4 +1,5 @@
 /* aif_fetch -- the life of one request: acquire a connection, send, receive.
+ * aif_fetch.c has its states and limits, aif_fetch_body.c what it receives.
  *
  *   NEW -> QUEUED -> DIALING -> SENDING -> HEAD -> BODY -> DONE
  *             \_________________/   |        |       |
@@ -27,6 +28,9 @@
 #include "http/aif_h1parse.h"
 #include "http/aif_h1write.h"
 #include "net/aif_deadline.h"
+
+/* Up to this a body may decode to whatever it likes. */
+#define AIF_RATIO_FLOOR (1024u * 1024u)
 
 struct aif_conn;
 struct aif_origin;
@@ -96,8 +100,10 @@ struct aif_fetch {
     const aif_fetch_cbs *cbs;
     void *user;
     aif_fetch_limits limits;
-    uint64_t max_body; /* decoded bytes; UINT64_MAX for no ceiling */
-    const char *body;  /* the whole request body, or NULL */
+    uint64_t max_body;  /* decoded bytes; UINT64_MAX for no ceiling */
+    unsigned max_ratio; /* decoded bytes for each coded one, looked at from
+                            AIF_RATIO_FLOOR on; 0 for no ceiling */
+    const char *body;   /* the whole request body, or NULL */
     size_t body_len;
     unsigned head_request : 1; /* the method is HEAD */
     unsigned idempotent : 1;   /* may be sent twice (RFC 9110 9.2.2) */
@@ -111,6 +117,7 @@ struct aif_fetch {
     aif_fetch_state state;
     aif_buf head;        /* the request head as sent */
     uint64_t received;   /* decoded body bytes so far */
+    uint64_t coded;      /* what they were decoded from */
     int status;          /* 0 before the head */
     unsigned reused : 1; /* went over a kept connection */
     unsigned retried : 1;
@@ -128,11 +135,18 @@ struct aif_fetch {
     uint64_t phase_due;   /* of |phase_limit| */
     aif_limit phase_limit;
     aif_decode *decode;
-    unsigned refs; /* guards: the memory stays while there are any */
+    aif_buf held; /* coded bytes that came and wait, from |held_at| on */
+    size_t held_at;
+    aif_list stalled;   /* in the pool's list of that name, or in |parked| */
+    aif_header trailer; /* of a message that is whole before its body is */
+    unsigned refs;      /* guards: the memory stays while there are any */
     unsigned paused : 1;
-    unsigned has_body : 1; /* a byte of the body came */
-    unsigned decoding : 1; /* |decode| is on the stack */
-    unsigned freed : 1;    /* the memory goes with the last guard */
+    unsigned pending : 1;   /* |held| or the decoder has more to give */
+    unsigned over : 1;      /* the message is whole, the body is pending */
+    unsigned excessive : 1; /* |max_ratio| is what was exceeded */
+    unsigned has_body : 1;  /* a byte of the body came */
+    unsigned decoding : 1;  /* |decode| is on the stack */
+    unsigned freed : 1;     /* the memory goes with the last guard */
 };
 
 /* A fetch with no limits, no ceiling and nothing set. NULL when out of
@@ -171,7 +185,8 @@ void aif_fetch_cancel(aif_fetch *f);
 void aif_fetch_discard(aif_fetch *f);
 
 /* Stops and restarts reading the body from the socket, and with it the limit
- * between two reads. What was read already still comes. Harmless outside of
+ * between two reads. What was read already still comes; of a coded body only
+ * the step that is being decoded, the rest waits as it is. Harmless outside of
  * BODY. */
 void aif_fetch_pause(aif_fetch *f);
 void aif_fetch_resume(aif_fetch *f);
@@ -194,5 +209,24 @@ int aif_fetch_on_body(aif_fetch *f, const char *data, size_t len);
 int aif_fetch_on_message(aif_fetch *f, aif_h1parse *p);
 char *aif_fetch_space(aif_fetch *f, size_t *len);
 void aif_fetch_end(aif_fetch *f, int code);
+
+/* The message is whole and its connection goes elsewhere: the fetch ends,
+ * unless its body has still to be decoded. */
+void aif_fetch_whole(aif_fetch *f);
+
+/* Decodes what is pending, for a millisecond or so. */
+void aif_fetch_go_on(aif_fetch *f);
+
+/* Between the two files of the fetch. */
+static inline int
+aif_fetch_is_under_way(const aif_fetch *f)
+{
+    return f->state > AIF_FETCH_NEW && f->state < AIF_FETCH_DONE;
+}
+
+void aif_fetch_limit_phase(aif_fetch *f, aif_limit limit, uint64_t ns,
+                           uint64_t now);
+int aif_fetch_make_decoder(aif_fetch *f, aif_header *h);
+void aif_fetch_drop_body(aif_fetch *f);
 
 #endif

@@ -18,6 +18,9 @@
 /* How far apart two walks over the idle connections are, at least. */
 #define SWEEP_GAP_NS (100u * 1000u * 1000u)
 
+/* How long the stalled fetches may decode in one turn of the loop. */
+#define TURN_NS (3u * 1000u * 1000u)
+
 static void on_sweep(aif_deadline *d);
 static void pool_pump(aif_pool *p);
 
@@ -486,6 +489,31 @@ on_sweep(aif_deadline *d)
     pool_pump(p);
 }
 
+void
+aif_pool_stalled(aif_pool *p)
+{
+    if (!aif_deadline_is_set(&p->turn) && !p->closed) {
+        (void)aif_deadline_set(&p->loop->deadlines, &p->turn, uv_hrtime());
+    }
+}
+
+/* Each of the stalled fetches in turn, until the loop should get on. */
+static void
+on_turn(aif_deadline *d)
+{
+    aif_pool *p = AIF_LIST_ENTRY(d, aif_pool, turn);
+    uint64_t due = uv_hrtime() + TURN_NS;
+    aif_list *node;
+
+    while ((node = aif_list_head(&p->stalled)) != NULL && uv_hrtime() < due) {
+        /* It leaves the front by that, one way or the other. */
+        aif_fetch_go_on(AIF_LIST_ENTRY(node, aif_fetch, stalled));
+    }
+    if (!aif_list_empty(&p->stalled)) {
+        aif_pool_stalled(p);
+    }
+}
+
 aif_pool *
 aif_pool_new(aif_loop *loop, const aif_pool_settings *settings,
              const aif_pool_hooks *hooks, void *user)
@@ -509,7 +537,10 @@ aif_pool_new(aif_loop *loop, const aif_pool_settings *settings,
     aif_list_init(&p->idle);
     aif_list_init(&p->waiters);
     aif_list_init(&p->unused);
+    aif_list_init(&p->stalled);
+    aif_list_init(&p->parked);
     aif_deadline_init(&p->sweep, on_sweep);
+    aif_deadline_init(&p->turn, on_turn);
     return p;
 }
 
@@ -536,6 +567,20 @@ end_waiters(aif_list *queue)
     }
 }
 
+/* Fetches whose body is not decoded yet may have no connection any more. */
+static void
+end_stalled(aif_list *queue)
+{
+    aif_list *node;
+
+    while ((node = aif_list_head(queue)) != NULL) {
+        aif_fetch *f = AIF_LIST_ENTRY(node, aif_fetch, stalled);
+
+        aif_err_set(&f->err, AIF_ECLOSED, "the pool was closed");
+        aif_fetch_end(f, AIF_ECLOSED);
+    }
+}
+
 void
 aif_pool_close(aif_pool *p)
 {
@@ -546,6 +591,9 @@ aif_pool_close(aif_pool *p)
     }
     p->closed = 1;
     aif_deadline_clear(&p->loop->deadlines, &p->sweep);
+    aif_deadline_clear(&p->loop->deadlines, &p->turn);
+    end_stalled(&p->stalled);
+    end_stalled(&p->parked);
     end_waiters(&p->waiters);
     while ((node = aif_list_head(&p->conns)) != NULL) {
         aif_conn *c = AIF_LIST_ENTRY(node, aif_conn, link);

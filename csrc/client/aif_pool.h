@@ -88,10 +88,13 @@ struct aif_pool {
     aif_list idle;    /* by release, the longest idle first */
     aif_list waiters; /* fetches held up by the total limit, in order */
     aif_list unused;  /* origins, the longest unused first */
+    aif_list stalled; /* fetches that have more to decode, in turn */
+    aif_list parked;  /* the same, but their readers want a pause */
     size_t unused_count;
     unsigned open, idle_count, busy, dialing, waiting;
     uint64_t seq;
     aif_deadline sweep; /* closes what has idled too long */
+    aif_deadline turn;  /* of the stalled fetches */
     unsigned closed : 1;
     unsigned pumping : 1;
 };
@@ -123,6 +126,10 @@ void aif_pool_queue(aif_pool *p, aif_fetch *f);
 
 /* Takes |f|, which has ended, out of the queue it waits in. */
 void aif_pool_withdraw(aif_pool *p, aif_fetch *f);
+
+/* A fetch was put into |p->stalled|: its turn comes in the next run of the
+ * loop. */
+void aif_pool_stalled(aif_pool *p);
 
 /* What a connection tells its pool; not for others. */
 struct aif_conn;

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 
+#include "base/aif_buf.h"
 #include "base/aif_err.h"
 
 typedef struct aif_decode aif_decode;
@@ -28,20 +29,24 @@ int aif_decode_new(aif_decode **out, const char *codings, size_t len,
                    aif_err *err);
 void aif_decode_free(aif_decode *d);
 
-/* Takes decoded bytes, at most AIF_DECODE_STEP at a time. Returns 0, or a
- * negative code that ends the feed and is returned by it. */
-typedef int (*aif_decode_sink)(void *user, const char *data, size_t len);
-
+/* What a call gives at most. */
 #define AIF_DECODE_STEP (64u * 1024u)
 
-/* Decodes all |len| bytes at |data| and hands on what comes out. 0; the sink's
- * code; AIF_EDECODE with a text; AIF_ENOMEM. An error is final. */
-int aif_decode_feed(aif_decode *d, const char *data, size_t len,
-                    aif_decode_sink sink, void *user, aif_err *err);
+/* One step of bounded work over the |len| bytes at |data|. *|used| of them
+ * have been taken; *|out| is what came out, at most AIF_DECODE_STEP bytes and
+ * often none, borrowed until the next call.
+ *
+ * 1: call again, with the bytes that follow those taken (there may be none
+ * left: a few bytes can stand for many steps). 0: all are taken, and nothing
+ * more comes out of them. AIF_EDECODE with a text, AIF_ENOMEM: final; what
+ * could be decoded in front of the fault was given by the calls before. */
+int aif_decode_step(aif_decode *d, const char *data, size_t len, size_t *used,
+                    aif_slice *out, aif_err *err);
 
-/* The coded body has ended. 0 if every coding has reached its own end;
- * AIF_ETRUNCATED with a text otherwise. A body of no bytes at all is whole
- * (servers send them for HEAD-like answers). */
+/* The coded body has ended, and aif_decode_step() has returned 0 for it. 0 if
+ * every coding has reached its own end; AIF_ETRUNCATED with a text otherwise.
+ * A body of no bytes at all is whole (servers send them for HEAD-like
+ * answers). */
 int aif_decode_end(aif_decode *d, aif_err *err);
 
 #endif

@@ -33,8 +33,12 @@ error_of_fetch(error_facts *facts, const aif_fetch *f, const OptionsObject *o)
     facts->elapsed = (double)(uv_hrtime() - f->trace.start) / 1e9;
     facts->limit = limit_name(f->limit);
     facts->limit_value = options_limit(o, f->limit);
-    if (f->err.code == AIF_ETOOBIG && f->status != 0
-        && f->received <= o->max_body && o->max_body != UINT64_MAX)
+    if (f->excessive) {
+        facts->limit = "max_ratio";
+        facts->limit_value = f->max_ratio;
+    }
+    else if (f->err.code == AIF_ETOOBIG && f->status != 0
+             && f->received <= o->max_body && o->max_body != UINT64_MAX)
     {
         facts->limit = "max_body";
         facts->limit_value = (double)o->max_body;

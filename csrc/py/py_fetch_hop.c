@@ -214,6 +214,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
     f->limits = o->limits;
     f->limits.total_due = self->total_due;
     f->max_body = o->max_body;
+    f->max_ratio = o->max_ratio;
     f->decode_body = o->decompress;
     f->head_request = !!method_is(method, "HEAD");
     f->idempotent = method_is(method, "GET") || f->head_request

@@ -149,6 +149,7 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->limits = base->limits;
     o->parse = base->parse;
     o->max_body = base->max_body;
+    o->max_ratio = base->max_ratio;
     o->stream = base->stream;
     o->decompress = base->decompress;
     o->on_cookies = base->on_cookies;
@@ -171,12 +172,33 @@ read_max_body(OptionsObject *o, PyObject *value)
     return o->max_body == UINT64_MAX && PyErr_Occurred() ? -1 : 0;
 }
 
+static int
+read_max_ratio(OptionsObject *o, PyObject *value)
+{
+    unsigned long ratio;
+
+    if (value == NULL) {
+        return 0;
+    }
+    ratio = value == Py_None ? 0 : PyLong_AsUnsignedLong(value);
+    if (ratio == (unsigned long)-1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (value != Py_None && ratio == 0) {
+        PyErr_SetString(PyExc_ValueError, "max_ratio must be at least 1");
+        return -1;
+    }
+    o->max_ratio = ratio > UINT32_MAX ? UINT32_MAX : (unsigned)ratio;
+    return 0;
+}
+
 /* Everything that was named, in the order of the stub. */
 typedef struct named {
     PyObject *base, *response_class, *stream, *defaults, *decompress, *policy;
     PyObject *on_cookies, *on_status, *total, *acquire, *dial, *tls, *wait;
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
     PyObject *tls_context, *server_hostname, *allow_private;
+    PyObject *max_ratio;
 } named;
 
 static int
@@ -214,6 +236,7 @@ apply_limits(OptionsObject *o, const named *n)
         || read_limit(n->wait, &o->limits.wait) < 0
         || read_limit(n->read, &o->limits.read) < 0
         || read_max_body(o, n->max_body) < 0
+        || read_max_ratio(o, n->max_ratio) < 0
         || read_size(n->max_head, &o->parse.head) < 0
         || read_size(n->max_line, &o->parse.line) < 0
         || read_size(n->max_fields, &fields) < 0)
@@ -247,29 +270,25 @@ apply_objects(OptionsObject *o, const named *n)
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"base",          "response_class",
-                            "stream",        "defaults",
-                            "decompress",    "policy",
-                            "on_cookies",    "on_status",
-                            "total",         "acquire",
-                            "dial",          "tls",
-                            "wait",          "read",
-                            "max_body",      "max_head",
-                            "max_line",      "max_fields",
-                            "tls_context",   "server_hostname",
-                            "allow_private", NULL};
+    static char *names[] = {
+        "base",          "response_class", "stream",      "defaults",
+        "decompress",    "policy",         "on_cookies",  "on_status",
+        "total",         "acquire",        "dial",        "tls",
+        "wait",          "read",           "max_body",    "max_head",
+        "max_line",      "max_fields",     "tls_context", "server_hostname",
+        "allow_private", "max_ratio",      NULL};
     core_state *st = state_of_type(type);
     named n = {0};
     OptionsObject *o;
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
             &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
             &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
-            &n.allow_private))
+            &n.allow_private, &n.max_ratio))
     {
         return NULL;
     }

@@ -17,6 +17,7 @@ typedef struct OptionsObject {
     aif_fetch_limits limits; /* total_due holds a duration here */
     aif_h1parse_limits parse;
     uint64_t max_body;
+    unsigned max_ratio;
     unsigned stream : 1;
     unsigned decompress : 1;
     unsigned on_cookies : 1;
