@@ -20,10 +20,10 @@ RESERVED = {
     "multidict_capi.h": {"py"},
     "uv.h": {"net", "client", "py"},
     "llhttp.h": {"http/aif_h1parse.c"},
-    "zlib.h": {"http/aif_decode.c", "py/module.c"},
-    "zstd.h": {"http/aif_decode.c", "py/module.c"},
-    "zstd_errors.h": {"http/aif_decode.c", "py/module.c"},
-    "brotli/decode.h": {"http/aif_decode.c", "py/module.c"},
+    "zlib.h": {"http/aif_coding.h", "py/module.c"},
+    "zstd.h": {"http/aif_coding.h", "py/module.c"},
+    "zstd_errors.h": {"http/aif_coding.c", "py/module.c"},
+    "brotli/decode.h": {"http/aif_coding.h", "py/module.c"},
 }
 # base and http do no I/O, so they know no sockets either.
 SOCKETS = re.compile(r"^(sys/|netinet/|arpa/|netdb|net/|poll|unistd|fcntl|pthread|openssl/)")
