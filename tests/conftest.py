@@ -59,6 +59,13 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def let_stop(loop: asyncio.AbstractEventLoop) -> None:
+    """After an interrupt in a callback: uvloop may keep its wish to stop, and
+    its next run_until_complete() would end at once."""
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
 def open_files() -> list[str]:
     """What every open descriptor is, but for the one that reads the list."""
     found = []

@@ -11,7 +11,7 @@ import weakref
 
 import aiofast
 import pytest
-from conftest import new_loop
+from conftest import let_stop, new_loop
 from servers import (
     Scripted,
     answer,
@@ -314,6 +314,7 @@ def test_an_interrupt_in_one_callback_does_not_lose_the_others():
     task = loop.create_task(body())
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(task)
+    let_stop(loop)
     assert loop.run_until_complete(asyncio.wait_for(task, 5)).status == 200
     assert len(called) == 2
     loop.close()
@@ -338,6 +339,7 @@ def test_a_limit_of_time_holds_after_an_interrupt():
     waiting, task = loop.create_task(late()), loop.create_task(body())
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(task)
+    let_stop(loop)
     loop.run_until_complete(asyncio.wait_for(waiting, 5))
     loop.run_until_complete(asyncio.wait([task]))
     loop.close()

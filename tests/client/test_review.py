@@ -7,7 +7,7 @@ import gc
 
 import aiofast
 import pytest
-from conftest import new_loop
+from conftest import let_stop, new_loop
 from servers import Scripted, answer, pause, request, send
 
 
@@ -65,9 +65,7 @@ def test_a_callback_that_ends_the_program_leaves_the_others_to_the_loop():
     task = loop.create_task(body())
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(task)
-    # uvloop may keep its wish to stop after an interrupt: let it have its stop.
-    loop.call_soon(loop.stop)
-    loop.run_forever()
+    let_stop(loop)
     assert loop.run_until_complete(asyncio.wait_for(task, 5)).status == 200
     assert len(called) == 1
     loop.close()
