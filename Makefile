@@ -9,7 +9,7 @@ S ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
-	symbols werror bench demo format clean ci
+	symbols werror bench instructions demo format clean ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ werror: ## gcc and clang builds in which every warning is an error
 bench: ## aiofast beside aiohttp, pyreqwest and wrk; ARGS for benchmarks/run.py
 	scripts/bootstrap bench
 	$(PY) benchmarks/run.py $(ARGS)
+
+instructions: ## the hot paths' instructions against the baseline; ARGS=--accept stores a new one
+	scripts/bootstrap ci
+	$(PY) benchmarks/instructions.py $(ARGS)
 
 demo: ## the demonstration
 	scripts/demo

@@ -80,12 +80,12 @@ def version(client: str, adapter: Any) -> str:
     number = getattr(package, "__version__", None) or _installed(adapter.PACKAGE)
     words = f"{adapter.PACKAGE} {number}"
     core = getattr(sys.modules.get(f"{adapter.PACKAGE}._core"), "__file__", None)
-    if core and _unoptimized(Path(core).read_bytes()):
+    if core and unoptimized(Path(core).read_bytes()):
         words += f" ({UNOPTIMIZED})"
     return f"{words}, uvloop {_installed('uvloop')}" if client.endswith("+uvloop") else words
 
 
-def _unoptimized(library: bytes) -> bool:
+def unoptimized(library: bytes) -> bool:
     """Whether the debug information says so: gcc keeps its flags there.
 
     Without such information nothing is known and nothing is said.
