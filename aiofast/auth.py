@@ -36,6 +36,9 @@ class BasicAuth(_BasicAuth):
             raise ValueError("a login cannot contain ':' (RFC 7617 2)")
         return super().__new__(cls, login, password, encoding)
 
+    def __repr__(self) -> str:
+        return f"BasicAuth(login={self.login!r}, password=***, encoding={self.encoding!r})"
+
     @classmethod
     def decode(cls, auth_header: str, encoding: str = "latin1") -> BasicAuth:
         """From the value of an Authorization header. ValueError."""

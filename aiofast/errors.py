@@ -96,6 +96,9 @@ else:
     _RequestInfo = namedtuple("_RequestInfo", "url method headers real_url")
 
 
+SECRETS = frozenset(("authorization", "cookie", "proxy-authorization"))
+
+
 class RequestInfo(_RequestInfo):
     """The request behind a response: `url` (without fragment), `method`, the
     `headers` as they were sent, `real_url` (with fragment)."""
@@ -110,6 +113,17 @@ class RequestInfo(_RequestInfo):
         real_url: URL | None = None,
     ) -> RequestInfo:
         return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
+
+    def __repr__(self) -> str:
+        # It stands in the repr() of errors, which end up in logs.
+        headers = [
+            (name, "***" if name.lower() in SECRETS else value)
+            for name, value in (self.headers or {}).items()
+        ]
+        return (
+            f"RequestInfo(url={self.url!r}, method={self.method!r}, "
+            f"headers={headers!r}, real_url={self.real_url!r})"
+        )
 
 
 def request_info(response: ResponseBase) -> RequestInfo:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import url_join, url_origin
 from .auth import split_userinfo
 from .errors import (
+    SECRETS,
     ClientResponseError,
     InvalidURL,
     TooManyRedirects,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     Hop = tuple[str, str, Pairs, Any]
 
 STATUSES = frozenset((301, 302, 303, 307, 308))
-
-SECRETS = frozenset(("authorization", "cookie", "proxy-authorization"))
 
 # What describes or frames a body, beside the Content-* headers.
 _OF_BODY = frozenset(("transfer-encoding", "expect", "trailer", "digest"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from .auth import authorization
 from .cookies import CookieJar, DummyCookieJar, format_cookies, merge_cookies, split_cookies
+from .errors import SECRETS
 from .hops import SessionPolicy, with_cookies
 from .outgoing import add_login, header_pairs, is_named, split_login, take_cookie, url_text
 from .parameters import (
@@ -24,7 +25,7 @@ from .parameters import (
     refuse,
     refuse_proxies_of_environment,
 )
-from .redirects import SECRETS, same_origin
+from .redirects import same_origin
 from .response import ClientResponse, HttpVersion, HttpVersion10, HttpVersion11
 from .settings import MAX_REDIRECTS, NATIVE, OptionsCache, default_headers
 from .timeouts import DEFAULT_TIMEOUT, ClientTimeout, timeout_from
