@@ -60,6 +60,21 @@ class Fetch(Wait[_T]):
     async def __aexit__(self, typ: Any, val: Any, tb: Any) -> None: ...
 
 @final
+class Upload:
+    """The body of one request on its way, for who sends it in pieces: an object
+    with `length` (None: chunked), `replayable`, `expect` (seconds to wait for
+    100 (Continue)) and `start(upload, context)`, which gives the sending task.
+    Each method raises ValueError for too much or too little,
+    ClientConnectionResetError where nobody takes any more."""
+
+    sent: int  # bytes of body handed to the socket
+    attempt: int  # 1 from the first start on
+    def write(self, data: Any, /) -> Wait[None]: ...  # bytes-like; done when it has left
+    def send_file(self, fd: int, offset: int, length: int, /) -> Wait[None]: ...
+    def end(self, trailers: _Headers, /) -> Wait[None]: ...  # the body is whole
+    def fail(self, exc: BaseException, /) -> None: ...  # the request fails with it
+
+@final
 class Options:
     """How requests are made: built once, shared by many fetches. Unnamed
     settings come from |base|, else from the defaults shown."""
@@ -161,7 +176,7 @@ def fetch(
     url: str,
     query: str | None,  # encoded, added to the URL's own
     headers: _Headers,
-    body: bytes | bytearray | memoryview | None,
+    body: Any,  # bytes-like, None, or a Source: see Upload
     redirects: int,  # how many may be followed
     trace: Callable[[str, float], object] | None,  # (phase, seconds since the start) as it ends
     /,

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .outgoing import is_named
 from .query import encode_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypedDict
 
-    Body = bytes | bytearray | memoryview
+    from .outgoing import Pairs
+    from .sending import Source
+
+    Progress = Callable[[int, int | None], object]
+    Fields = Mapping[str, str] | Sequence[tuple[str, str]]
+    Trailers = Fields | Callable[[], Fields] | None
+
+    class Sending(TypedDict, total=False):
+        """How a body is sent."""
+
+        chunked: bool | None
+        expect100: bool | float
+        trailers: Trailers
+        progress: Progress | None
+
+    Body = bytes | bytearray | memoryview | Source
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -25,10 +42,11 @@ def encode_json(value: Any, dumps: Callable[[Any], Any] | None = None) -> bytes:
 
 
 def encode_data(data: Any) -> tuple[Body, str]:
-    """|data| as bytes, and the Content-Type that fits it.
+    """|data| as bytes or a Source, and the Content-Type that fits it.
 
     bytes-like goes as it is, str as UTF-8, a mapping or a sequence of pairs as
-    an urlencoded form. TypeError; NotImplementedError for files, iterators and
+    an urlencoded form; a file from where it stands, and any other iterable or
+    asynchronous iterable of bytes, in pieces. TypeError; NotImplementedError for
     multipart forms.
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
@@ -37,14 +55,40 @@ def encode_data(data: Any) -> tuple[Body, str]:
         return data.encode("utf-8"), "text/plain; charset=utf-8"
     if hasattr(data, "items") or isinstance(data, (list, tuple)):
         return encode_form(data), FORM
-    if hasattr(data, "read") or hasattr(data, "__aiter__") or hasattr(data, "__next__"):
-        raise NotImplementedError(
-            f"data={type(data).__name__}: bodies from files and iterators are not there yet; "
-            "pass their bytes"
-        )
     if callable(data) and hasattr(data, "add_field"):
         raise NotImplementedError("data=FormData: multipart forms are not there yet")
+    if hasattr(data, "read"):
+        from .files import file_body
+
+        return file_body(data), "application/octet-stream"
+    if hasattr(data, "__aiter__"):
+        from .sending import AsyncIterableSource
+
+        return AsyncIterableSource(data), "application/octet-stream"
+    if hasattr(data, "__iter__"):
+        from .sending import IterableSource
+
+        return IterableSource(data), "application/octet-stream"
     raise TypeError(
-        "data must be bytes, str, a mapping or a list of pairs, "
+        "data must be bytes, str, a mapping or a list of pairs, a file or an iterable of bytes, "
         f"not {type(data).__name__}; for JSON use json="
     )
+
+
+_SENDING = ("chunked", "expect100", "trailers", "progress")
+_FRAMING = ("transfer-encoding", "expect")
+
+
+def settle_body(pairs: Pairs, body: Any, options: Any, *, wrapping: bool = False) -> Any:
+    """Takes what concerns sending out of |options|, and makes |body| and the
+    header fields |pairs| fit it. ValueError."""
+    sending = {name: options.pop(name) for name in _SENDING if name in options} if options else {}
+    if (
+        not any(sending.values())
+        and (body is None or body.__class__ is bytes)
+        and not any(is_named(pairs, name) for name in _FRAMING)
+    ):
+        return body
+    from .sending import settle
+
+    return settle(pairs, body, wrapping=wrapping, **sending)

@@ -16,13 +16,13 @@ from .settings import MAX_REDIRECTS, NATIVE, NO_REDIRECTS, OptionsCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from ssl import SSLContext
-    from typing import TypedDict, Unpack
+    from typing import Unpack
 
     from yarl import URL
 
     from ._core import Fetch
     from .auth import BasicAuth
-    from .body import Body
+    from .body import Body, Sending
     from .outgoing import Headers, Pairs, StrOrURL
     from .response import Response
     from .timeouts import ClientTimeout
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     Trace = Callable[[str, float], object]
 
-    class VerbOptions(TypedDict, total=False):
+    class VerbOptions(Sending, total=False):
         """What get() and the other verbs take by name."""
 
         params: Params | None
@@ -95,6 +95,7 @@ def _fetch_with(
     max_ratio: int | None = None,
     auto_decompress: bool = True,
     trace: Trace | None = None,
+    **sending: Unpack[Sending],
 ) -> Fetch[Response]:
     text, login = split_login(url_text(url))
     pairs = header_pairs(headers)
@@ -102,6 +103,12 @@ def _fetch_with(
     if cookies:
         pairs = _with_cookies(pairs, cookies)
     body = _add_body(pairs, data, json) if data is not None or json is not _UNSET else None
+    if sending or body is not None:
+        from .body import settle_body
+
+        body = settle_body(pairs, body, sending)
+        for name in sending:
+            raise TypeError(f"fetch() got an unexpected keyword argument {name!r}")
     query = None
     if params is not None:
         from .query import encode_query
@@ -172,7 +179,16 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     headers: a mapping or pairs. These win over the automatic ones: Accept,
         Accept-Encoding, User-Agent.
     json: any value, sent as JSON.
-    data: bytes-like; str, sent as UTF-8; a mapping or pairs, sent as a form.
+    data: bytes-like; str, sent as UTF-8; a mapping or pairs, sent as a form; a
+        file, from where it stands; an iterable or asynchronous iterable of bytes,
+        taken as the peer takes it. With a Content-Length among the headers it has
+        to have that many bytes, else it goes out chunked (RFC 9112 7.1).
+    chunked: True to send any body chunked.
+    expect100: True, or seconds to wait (5), to send the body only once the server
+        has said 100 (Continue) (RFC 9110 10.1.1).
+    trailers: a mapping or pairs to send behind a chunked body, or a function
+        called at its end that gives them (RFC 9110 6.5).
+    progress: called with (bytes sent, length or None) as the body leaves.
     cookies: a mapping or pairs.
     auth: (login, password) or BasicAuth.
     timeout: seconds for the whole request, a ClientTimeout, or None for no

@@ -36,8 +36,6 @@ LATER_IN_SESSION = frozenset(
 _LATER_IN_REQUEST = frozenset(
     (
         "compress",
-        "chunked",
-        "expect100",
         "proxy",
         "proxy_auth",
         "fingerprint",

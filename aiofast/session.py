@@ -197,7 +197,8 @@ class ClientSession:
         params, data, json, cookies, headers, skip_auto_headers, auth,
         allow_redirects=True, max_redirects=10 (0: no end), raise_for_status,
         timeout (seconds, ClientTimeout, None for no limit), ssl, server_hostname,
-        auto_decompress, max_line_size, max_field_size, max_headers, allow_private.
+        auto_decompress, max_line_size, max_field_size, max_headers, allow_private;
+        for the body chunked, expect100, trailers, progress as in aiofast.fetch().
         ClientError and its subclasses when awaited; RuntimeError if the session
         is closed; TypeError, ValueError, NotImplementedError for arguments.
         """
@@ -284,6 +285,10 @@ class ClientSession:
         body = None
         if data is not None or json is not None:
             body = self._add_body(pairs, data, json, skip_auto_headers)
+        if settings or body is not None:
+            from .body import settle_body
+
+            body = settle_body(pairs, body, settings, wrapping=True)
         query = None
         if params is not None:
             from .query import encode_query

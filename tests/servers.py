@@ -136,10 +136,35 @@ def request(peer: Peer) -> None:
     for line in lines:
         name, _, value = line.partition(":")
         headers.append((name, value.strip(" \t")))
+    coded = any(k.lower() == "transfer-encoding" for k, _ in headers)
     length = next((int(v) for k, v in headers if k.lower() == "content-length"), 0)
-    body = peer.read(length)
-    peer.last = Request(peer.index, method, target, version, headers, body, head + body)
+    body, raw = read_chunks(peer) if coded else (peer.read(length),) * 2
+    peer.last = Request(peer.index, method, target, version, headers, body, head + raw)
     peer.server.requests.append(peer.last)
+
+
+def read_line(peer: Peer) -> bytes:
+    while b"\r\n" not in peer.buffer:
+        peer.more()
+    return peer.read(peer.buffer.index(b"\r\n") + 2)
+
+
+def read_chunks(peer: Peer) -> tuple[bytes, bytes]:
+    """A chunked body, strictly: its content, and all of it with its trailers."""
+    body = raw = b""
+    while True:
+        line = read_line(peer)
+        size = int(line[:-2], 16)
+        raw += line
+        if size == 0:
+            break
+        chunk = peer.read(size + 2)
+        assert chunk.endswith(b"\r\n"), chunk
+        body += chunk[:-2]
+        raw += chunk
+    while raw[-4:] != b"\r\n\r\n":
+        raw += read_line(peer)
+    return body, raw
 
 
 def take(size: int) -> Step:

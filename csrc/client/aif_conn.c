@@ -83,20 +83,46 @@ may_retry(const aif_conn *c, const aif_fetch *f, int code)
            && !f->retried && !aif_h1parse_is_started(c->parser);
 }
 
+/* A body in pieces goes out once more only from its beginning. */
+static int
+can_resend(const aif_fetch *f)
+{
+    const aif_upload *u = f->upload;
+
+    return u == NULL || u->replayable || u->attempts == 0;
+}
+
+/* Notes why |f| ends; a source that is used up is part of it. */
+static void
+note_failure(aif_fetch *f, const aif_err *err, int used_up)
+{
+    if (f->err.code != 0 || err == NULL) {
+        return;
+    }
+    f->err = *err;
+    if (used_up) {
+        aif_err_set_sys(&f->err, err->code, err->sys,
+                        "%.140s; the request was not sent again, because its "
+                        "body cannot be replayed",
+                        err->text);
+    }
+}
+
 void
 aif_conn_fail(aif_conn *c, int code, const aif_err *err)
 {
     aif_fetch *f = c->fetch;
     aif_pool *p = c->pool;
-    int retry;
+    int retry, lost;
 
     if (f == NULL) {
         aif_conn_close(c);
         return;
     }
-    retry = may_retry(c, f, code);
-    if (!retry && f->err.code == 0 && err != NULL) {
-        f->err = *err;
+    lost = may_retry(c, f, code);
+    retry = lost && can_resend(f);
+    if (!retry) {
+        note_failure(f, err, lost);
     }
     aif_fetch_ref(f);
     aif_conn_enter(c);

@@ -51,6 +51,7 @@ typedef struct aif_conn {
     unsigned depth;       /* callbacks on the stack */
     unsigned keep : 1;    /* the head allows another exchange */
     unsigned writing : 1; /* the request has not left whole */
+    unsigned pieces : 1;  /* ... and its body comes in pieces */
     unsigned broken : 1;  /* a write failed; the read side will tell */
     unsigned secure : 1;  /* the stage is tls */
     char peer[72];
@@ -75,6 +76,11 @@ int aif_conn_is_fresh(aif_conn *c, uint64_t now);
 
 /* Reading on or off, for back-pressure. */
 void aif_conn_read(aif_conn *c, int on);
+
+/* What the upload tells: all of the body has left; or a write has failed,
+ * after which the fetch may be over. */
+void aif_conn_sent(aif_conn *c);
+void aif_conn_write_failed(aif_conn *c, int code);
 
 /* ---- between the two files of the connection ---------------------------- */
 

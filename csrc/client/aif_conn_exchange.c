@@ -183,8 +183,8 @@ const aif_stage_cbs aif_conn_stage_cbs = {
 /* The request cannot leave whole. A peer that has reset the connection may
  * have answered before, so the read side is left to tell what came and then
  * the end; after any other failure it may have nothing to tell. */
-static void
-write_failed(aif_conn *c, int code)
+void
+aif_conn_write_failed(aif_conn *c, int code)
 {
     aif_err err = {0};
 
@@ -209,15 +209,22 @@ on_written(aif_write *w, int code)
     }
     aif_conn_enter(c);
     if (code < 0) {
-        write_failed(c, code);
+        aif_conn_write_failed(c, code);
     }
-    else {
-        c->writing = 0;
-        if (c->fetch != NULL) {
-            aif_fetch_sent(c->fetch);
-        }
+    else if (!c->pieces) {
+        aif_conn_sent(c);
     }
     aif_conn_leave(c);
+}
+
+void
+aif_conn_sent(aif_conn *c)
+{
+    c->writing = 0;
+    c->pieces = 0;
+    if (c->fetch != NULL) {
+        aif_fetch_sent(c->fetch);
+    }
 }
 
 static void
@@ -233,16 +240,19 @@ conn_write(aif_conn *c, aif_fetch *f)
     c->write.on_written = on_written;
     c->write.user = c;
     c->writing = 1;
+    c->pieces = f->upload != NULL && f->upload->length != 0;
     rc = aif_stage_write(c->stage, &c->write);
     if (c->state == AIF_CONN_CLOSED || c->fetch != f) {
         return;
     }
-    if (rc == 1) {
-        c->writing = 0;
-        aif_fetch_sent(f);
+    if (rc < 0) {
+        aif_conn_write_failed(c, rc);
     }
-    else if (rc < 0) {
-        write_failed(c, rc);
+    else if (c->pieces) {
+        aif_upload_attach(f->upload, c, f);
+    }
+    else if (rc == 1) {
+        aif_conn_sent(c);
     }
 }
 
@@ -313,6 +323,19 @@ note_keep_alive(aif_conn *c, aif_header *h)
     }
 }
 
+static int
+on_parsed_informational(void *user, aif_h1parse *p)
+{
+    aif_conn *c = user;
+
+    if (c->fetch != NULL && c->fetch->upload != NULL
+        && aif_h1parse_status(p) == 100)
+    {
+        aif_upload_continue(c->fetch->upload);
+    }
+    return c->state == AIF_CONN_CLOSED ? AIF_ECANCELLED : 0;
+}
+
 /* What an upcall did to the fetch decides: a discarded one leaves the rest of
  * the body to this connection, a cancelled one has closed it. */
 static int
@@ -330,6 +353,9 @@ on_parsed_head(void *user, aif_h1parse *p)
     aif_conn *c = user;
 
     c->keep = aif_h1parse_keep_alive(p) && !c->fetch->close_after;
+    if (c->fetch->upload != NULL) {
+        aif_upload_refuse(c->fetch->upload);
+    }
     note_keep_alive(c, aif_h1parse_header(p));
     return upcall_result(c, aif_fetch_on_head(c->fetch, p));
 }
@@ -357,6 +383,7 @@ on_parsed_message(void *user, aif_h1parse *p)
 }
 
 const aif_h1parse_cbs aif_conn_parse_cbs = {
+    .on_informational = on_parsed_informational,
     .on_head = on_parsed_head,
     .on_body = on_parsed_body,
     .on_message = on_parsed_message,

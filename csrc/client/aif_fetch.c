@@ -258,6 +258,9 @@ aif_fetch_again(aif_fetch *f)
     uint64_t now = uv_hrtime();
 
     f->retried = 1;
+    if (f->upload != NULL) {
+        aif_upload_stop(f->upload);
+    }
     f->state = AIF_FETCH_QUEUED;
     f->phase_due = 0;
     f->wait_due = 0;
@@ -365,6 +368,10 @@ aif_fetch_end(aif_fetch *f, int code)
     }
     if (c != NULL) {
         aif_conn_abandon(c, code == 0);
+    }
+    if (f->upload != NULL) {
+        aif_upload_over(f->upload);
+        f->upload = NULL;
     }
     aif_fetch_drop_body(f);
     aif_pool_leave_origin(f->origin);

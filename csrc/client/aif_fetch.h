@@ -24,6 +24,7 @@
 #include "base/aif_err.h"
 #include "base/aif_list.h"
 #include "client/aif_trace.h"
+#include "client/aif_upload.h"
 #include "http/aif_decode.h"
 #include "http/aif_h1parse.h"
 #include "http/aif_h1write.h"
@@ -105,6 +106,8 @@ struct aif_fetch {
                             AIF_RATIO_FLOOR on; 0 for no ceiling */
     const char *body;   /* the whole request body, or NULL */
     size_t body_len;
+    aif_upload *upload;        /* or a body in pieces; borrowed until its
+                                  on_end; NULL */
     unsigned head_request : 1; /* the method is HEAD */
     unsigned idempotent : 1;   /* may be sent twice (RFC 9110 9.2.2) */
     unsigned decode_body : 1;  /* undo Content-Encoding */

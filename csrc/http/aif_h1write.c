@@ -415,3 +415,85 @@ aif_h1write_chunk(aif_buf *out, uint64_t len)
     }
     return rc;
 }
+
+/* 1 for fields that frame, route, authenticate or describe a message: whoever
+ * acts on them has done so before the trailers come (RFC 9110 6.5.1). */
+static int
+is_barred(aif_slice name)
+{
+    static const char *const barred[] = {
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "max-forwards",
+        "proxy-authorization",
+        "range",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(barred) / sizeof(barred[0]); i++) {
+        if (strlen(barred[i]) == name.len
+            && aif_ascii_equal(name.ptr, barred[i], name.len))
+        {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int
+add_trailer(aif_buf *out, const plan *p, aif_slice name, aif_slice value)
+{
+    int rc;
+
+    if (!aif_ascii_is_token(name.ptr, name.len)) {
+        return refuse(p, name, "has a name that is not a token");
+    }
+    if (is_barred(name)) {
+        return refuse(p, name, "may not be a trailer");
+    }
+    if (!aif_ascii_is_value(value.ptr, value.len)) {
+        return refuse(p, name, "has a control character in its value");
+    }
+    rc = aif_buf_reserve(out, name.len + value.len + 4);
+    if (rc < 0) {
+        return aif_err_set(p->err, rc, "the trailers are too large");
+    }
+    (void)aif_buf_add(out, name.ptr, name.len);
+    (void)aif_buf_add(out, ": ", 2);
+    (void)aif_buf_add(out, value.ptr, value.len);
+    return aif_buf_add(out, "\r\n", 2);
+}
+
+int
+aif_h1write_last_chunk(aif_buf *out, const aif_header *trailer, aif_err *err)
+{
+    const size_t before = out->len;
+    plan p = {.err = err};
+    unsigned i, count = trailer == NULL ? 0 : trailer->count;
+    int rc = aif_buf_add(out, "0\r\n", 3);
+
+    for (i = 0; i < count && rc == 0; i++) {
+        rc = add_trailer(out, &p, aif_header_name(trailer, i),
+                         aif_header_value(trailer, i));
+    }
+    if (rc == 0) {
+        rc = aif_buf_add(out, "\r\n", 2);
+    }
+    if (rc < 0) {
+        out->len = before;
+    }
+    return rc;
+}

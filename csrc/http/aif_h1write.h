@@ -43,4 +43,11 @@ int aif_h1write_chunk(aif_buf *out, uint64_t len);
 
 #define AIF_H1_LAST_CHUNK "0\r\n\r\n"
 
+/* Appends the last chunk with the fields of |trailer|, which may be NULL.
+ * AIF_EINVAL with |err| for a field that may not stand in a trailer section
+ * (RFC 9110 6.5.1) or on the wire; else as aif_buf_add(), with nothing half
+ * written. */
+int aif_h1write_last_chunk(aif_buf *out, const aif_header *trailer,
+                           aif_err *err);
+
 #endif

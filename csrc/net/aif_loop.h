@@ -28,7 +28,7 @@ typedef struct aif_loop {
     aif_list stages;  /* every open tcp stage, for aif_loop_fini() */
     aif_list dials;   /* every dial in progress, likewise */
     unsigned handles; /* uv handles whose close callback has not come */
-    unsigned lookups; /* uv_getaddrinfo requests not called back */
+    unsigned lookups; /* requests in libuv's threads, not called back */
     uint64_t lookups_started; /* a counter for tests and statistics */
     void *resolver; /* the cache of aif_resolve, opaque here; owned */
     void (*resolver_free)(struct aif_loop *loop); /* set with it */
@@ -70,10 +70,10 @@ char *aif_loop_slab(aif_loop *loop);
 /* Ends the loop: closes every dial and stage that is still open without any
  * upcall (on_written included; their owners must not touch them afterwards),
  * frees the resolver's cache, runs the close callbacks. Returns 0 when
- * everything is gone, or UV_EBUSY while a name lookup still runs in libuv's
- * threads; then the struct must stay where it is and aif_loop_fini() be called
- * again later. From the first call on nothing new can be started
- * (AIF_ECLOSED). Never waits. */
+ * everything is gone, or UV_EBUSY while a name lookup or a read of a file
+ * still runs in libuv's threads; then the struct must stay where it is and
+ * aif_loop_fini() be called again later. From the first call on nothing new
+ * can be started (AIF_ECLOSED). Never waits. */
 int aif_loop_fini(aif_loop *loop);
 
 #endif

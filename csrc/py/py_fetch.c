@@ -60,6 +60,8 @@ Fetch_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->headers);
     Py_VISIT(self->body);
     Py_VISIT(self->view.obj);
+    Py_VISIT(self->upload);
+    Py_VISIT(self->context);
     Py_VISIT(self->history);
     Py_VISIT(self->trace);
     Py_VISIT(self->cause);
@@ -81,6 +83,8 @@ Fetch_clear(PyObject *op)
     }
     aif_fetch_free(self->fetch);
     self->fetch = NULL;
+    Py_CLEAR(self->upload);
+    Py_CLEAR(self->context);
     Py_CLEAR(self->headers);
     Py_CLEAR(self->body);
     Py_CLEAR(self->history);

@@ -6,6 +6,7 @@
 
 #include "py/py_pool.h"
 #include "py/py_response.h"
+#include "py/py_upload.h"
 #include "py/py_wait.h"
 
 /* Phases that ended since the last drain; a hop has at most this many. */
@@ -16,11 +17,13 @@ typedef struct FetchObject {
     OptionsObject *options;
     PoolObject *pool; /* NULL: the loop's own, filled in at the start */
     PyObject *method, *url, *query, *headers, *body;
-    Py_buffer view;    /* of |body| */
-    PyObject *history; /* tuple */
-    PyObject *trace;   /* callable or NULL */
-    PyObject *cause;   /* what TLS said when it failed */
-    aif_fetch *fetch;  /* owned; the present hop, or the failed one */
+    Py_buffer view;       /* of |body| */
+    UploadObject *upload; /* or what sends it in pieces; of the present hop */
+    PyObject *context;    /* for that, of who started; NULL before */
+    PyObject *history;    /* tuple */
+    PyObject *trace;      /* callable or NULL */
+    PyObject *cause;      /* what TLS said when it failed */
+    aif_fetch *fetch;     /* owned; the present hop, or the failed one */
     ResponseObject *response;
     uint64_t started; /* ns; 0 before the first hop */
     uint64_t total_due;

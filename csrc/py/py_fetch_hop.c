@@ -70,7 +70,9 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
     ResponseObject *r;
 
     self->ask = follow || (o->on_status && status >= 400)
-                || (o->on_cookies && aif_header_find(h, "set-cookie", 0) >= 0);
+                || (o->on_cookies && aif_header_find(h, "set-cookie", 0) >= 0)
+                || (status == 417 && o->policy != NULL && f->upload != NULL
+                    && f->upload->unexpected);
     r = response_new(self->wait.st, o, f, p);
     if (r == NULL) {
         PyErr_Clear();
@@ -193,10 +195,31 @@ take_body(FetchObject *self)
     }
     self->view.buf = NULL;
     self->view.len = 0;
+    Py_CLEAR(self->upload);
     if (self->body == NULL || self->body == Py_None) {
         return 0;
     }
-    return PyObject_GetBuffer(self->body, &self->view, PyBUF_SIMPLE);
+    if (PyObject_CheckBuffer(self->body)) {
+        return PyObject_GetBuffer(self->body, &self->view, PyBUF_SIMPLE);
+    }
+    if (self->context == NULL) {
+        self->context = PyContext_CopyCurrent();
+        if (self->context == NULL) {
+            return -1;
+        }
+    }
+    self->upload = upload_new(self->wait.st, self->body, self->context);
+    return self->upload == NULL ? -1 : 0;
+}
+
+/* What the head announces. */
+static int64_t
+body_length(const FetchObject *self)
+{
+    if (self->upload != NULL) {
+        return self->upload->core.length;
+    }
+    return self->view.obj == NULL ? AIF_H1_NO_BODY : (int64_t)self->view.len;
 }
 
 static int
@@ -224,6 +247,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
     f->close_after = !!aif_header_has_token(fields, "connection", "close");
     f->body = self->view.buf;
     f->body_len = (size_t)self->view.len;
+    f->upload = self->upload == NULL ? NULL : &self->upload->core;
 }
 
 /* The TLS part of the target. 0 or -1 with an exception. */
@@ -262,6 +286,9 @@ enter_core(FetchObject *self, aif_fetch *f, const aif_target *target,
     self->running = 1;
     h->fetches++;
     host_hold(h, &self->wait);
+    if (self->upload != NULL) {
+        upload_own(self->upload, h);
+    }
     Py_INCREF(h);
     host_enter(h);
     rc = aif_fetch_start(f, self->pool->pool, target, head);
@@ -270,6 +297,10 @@ enter_core(FetchObject *self, aif_fetch *f, const aif_target *target,
         self->running = 0;
         h->fetches--;
         host_drop(&self->wait);
+        if (self->upload != NULL) {
+            f->upload = NULL;
+            upload_disown(self->upload);
+        }
     }
     host_leave(h);
     Py_DECREF(h);
@@ -322,8 +353,7 @@ start_hop_at(FetchObject *self, const aif_url *u, const aif_header *fields,
     }
     method.len = (size_t)len;
     head.method = method;
-    head.body =
-        self->view.obj == NULL ? AIF_H1_NO_BODY : (int64_t)self->view.len;
+    head.body = body_length(self);
     f = aif_fetch_new(&fetch_cbs, self);
     if (f == NULL) {
         return aif_err_set(err, AIF_ENOMEM, "out of memory");
@@ -519,6 +549,7 @@ forget_request(FetchObject *self)
     }
     aif_fetch_free(self->fetch);
     self->fetch = NULL;
+    Py_CLEAR(self->upload);
     Py_CLEAR(self->response);
     Py_CLEAR(self->cause);
 }

@@ -21,6 +21,7 @@ typedef struct core_state {
     PyTypeObject *pool_type;
     PyTypeObject *host_type;
     PyTypeObject *response_type;
+    PyTypeObject *upload_type;
 
     /* Imports from asyncio, at import. */
     PyObject *get_running_loop;
@@ -29,6 +30,7 @@ typedef struct core_state {
 
     /* Imports when first needed; NULL before. */
     PyObject *from_core;        /* aiofast.errors.from_core */
+    PyObject *reset_error;      /* ... .ClientConnectionResetError */
     PyObject *yarl_url;         /* yarl.URL */
     PyObject *idna_encode;      /* idna.encode */
     PyObject *memory_bio;       /* ssl.MemoryBIO */
@@ -80,5 +82,6 @@ int options_type_init(core_state *st);
 int pool_type_init(core_state *st);
 int host_type_init(core_state *st);
 int response_type_init(core_state *st);
+int upload_type_init(core_state *st);
 
 #endif

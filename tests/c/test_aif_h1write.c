@@ -617,14 +617,83 @@ test_chunk(void)
     }
 }
 
+static void
+test_last_chunk(void)
+{
+    aif_header trailer;
+    aif_buf out;
+
+    aif_buf_init(&out, 100);
+    aif_header_init(&trailer, 1000, 10);
+    CHECK_EQ_INT(aif_h1write_last_chunk(&out, NULL, NULL), 0);
+    CHECK_EQ_INT(aif_h1write_last_chunk(&out, &trailer, NULL), 0);
+    CHECK(out.len == sizeof("0\r\n\r\n0\r\n\r\n") - 1
+          && memcmp(out.data, "0\r\n\r\n0\r\n\r\n", out.len) == 0);
+    aif_buf_reset(&out, 100);
+    CHECK_EQ_INT(aif_header_add(&trailer, "Sum", 3, "1 2", 3), 0);
+    CHECK_EQ_INT(aif_header_add(&trailer, "X", 1, "", 0), 0);
+    CHECK_EQ_INT(aif_h1write_last_chunk(&out, &trailer, NULL), 0);
+    CHECK(out.len == sizeof("0\r\nSum: 1 2\r\nX: \r\n\r\n") - 1
+          && memcmp(out.data, "0\r\nSum: 1 2\r\nX: \r\n\r\n", out.len) == 0);
+    /* All of it or nothing, at every length that is too short. */
+    for (size_t max = 0; max < 20; max++) {
+        aif_buf_fini(&out);
+        aif_buf_init(&out, max);
+        CHECK_EQ_INT(aif_h1write_last_chunk(&out, &trailer, NULL),
+                     AIF_ETOOBIG);
+        CHECK_EQ_INT(out.len, 0);
+    }
+    aif_header_fini(&trailer);
+    aif_buf_fini(&out);
+}
+
+static void
+test_last_chunk_refuses(void)
+{
+    static const struct {
+        const char *name, *value;
+    } bad[] = {
+        {"", "x"},         {"A b", "x"},
+        {"A:", "x"},       {"A", "x\r\nB: y"},
+        {"A", "x\ny"},     {"Content-Length", "1"},
+        {"HOST", "h"},     {"Transfer-Encoding", "chunked"},
+        {"Trailer", "X"},  {"authorization", "x"},
+        {"Cookie", "a=b"}, {"Content-Type", "text/plain"},
+    };
+    aif_header trailer;
+    aif_err err;
+    aif_buf out;
+
+    aif_buf_init(&out, 1000);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        check_row = bad[i].name;
+        aif_header_init(&trailer, 1000, 10);
+        CHECK_EQ_INT(aif_header_add(&trailer, "Good", 4, "1", 1), 0);
+        CHECK_EQ_INT(aif_header_add(&trailer, bad[i].name, strlen(bad[i].name),
+                                    bad[i].value, strlen(bad[i].value)),
+                     0);
+        CHECK_EQ_INT(aif_h1write_last_chunk(&out, &trailer, &err), AIF_EINVAL);
+        CHECK_EQ_INT(err.code, AIF_EINVAL);
+        CHECK_EQ_INT(out.len, 0);
+        aif_header_fini(&trailer);
+    }
+    check_row = NULL;
+    aif_buf_fini(&out);
+}
+
 int
 main(void)
 {
     static const check_test tests[] = {
-        CHECK_TEST(test_good),       CHECK_TEST(test_bad),
-        CHECK_TEST(test_every_byte), CHECK_TEST(test_odd_heads),
-        CHECK_TEST(test_many_names), CHECK_TEST(test_no_memory),
+        CHECK_TEST(test_good),
+        CHECK_TEST(test_bad),
+        CHECK_TEST(test_every_byte),
+        CHECK_TEST(test_odd_heads),
+        CHECK_TEST(test_many_names),
+        CHECK_TEST(test_no_memory),
         CHECK_TEST(test_chunk),
+        CHECK_TEST(test_last_chunk),
+        CHECK_TEST(test_last_chunk_refuses),
     };
 
     return CHECK_RUN(tests);

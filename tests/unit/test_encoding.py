@@ -85,7 +85,7 @@ def test_data(data, body, kind):
     assert (bytes(sent), found) == (body, kind)
 
 
-@pytest.mark.parametrize("data", [io.BytesIO(b"x"), iter([b"x"]), {"file": io.BytesIO(b"x")}])
+@pytest.mark.parametrize("data", [{"file": io.BytesIO(b"x")}])
 def test_data_for_later(data):
     with pytest.raises(NotImplementedError):
         encode_data(data)

@@ -80,7 +80,7 @@ def test_parameters_for_later(name, value):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("proxy", "http://p/"), ("expect100", True), ("compress", True), ("chunked", True)],
+    [("proxy", "http://p/"), ("compress", True)],
 )
 def test_request_parameters_for_later(name, value):
     with pytest.raises(NotImplementedError, match=name):

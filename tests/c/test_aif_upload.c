@@ -1,0 +1,375 @@
+/* Bodies in pieces: pace, framing, 100 (Continue), early ends, replay. */
+#include "client/aif_upload.h"
+
+#include <stdio.h>
+
+#include "base/aif_mem.h"
+#include "fetching.h"
+
+#define TOTAL 300000u
+
+/* A source that gives |total| bytes in pieces of |piece|. */
+typedef struct source {
+    aif_upload u;
+    call c;
+    uint64_t total, given;
+    size_t piece;
+    unsigned starts, takens, stops, ends;
+    int end_early, refused;
+    act in_start, in_taken;
+} source;
+
+static char bytes[TOTAL];
+
+static void
+source_give(source *s)
+{
+    aif_err err = {0};
+    int rc = 1;
+
+    while (rc == 1 && s->given < s->total) {
+        uint64_t left = s->total - s->given;
+        size_t n = left < s->piece ? (size_t)left : s->piece;
+
+        rc = aif_upload_give(&s->u, bytes, n, &err);
+        if (rc >= 0) {
+            s->given += n;
+        }
+    }
+    if (rc == 1 && s->u.state == AIF_UPLOAD_OPEN) {
+        rc = aif_upload_end(&s->u, NULL, &err);
+    }
+    if (rc < 0) {
+        s->refused = rc;
+        CHECK_EQ_INT(err.code, rc);
+        aif_upload_fail(&s->u, AIF_ECALLBACK, &err);
+    }
+}
+
+static void
+source_on_start(void *user, aif_upload *u)
+{
+    source *s = user;
+
+    CHECK_EQ_INT(u->state, AIF_UPLOAD_OPEN);
+    CHECK(s->starts >= s->stops);
+    s->starts++;
+    s->given = 0;
+    (void)call_act(&s->c, s->in_start);
+    if (s->in_start == DO_NOTHING) {
+        source_give(s);
+    }
+}
+
+static void
+source_on_taken(void *user, aif_upload *u, int code)
+{
+    source *s = user;
+
+    CHECK_EQ_INT(code, 0);
+    CHECK(u->state == AIF_UPLOAD_OPEN || u->state == AIF_UPLOAD_ENDED);
+    s->takens++;
+    (void)call_act(&s->c, s->in_taken);
+    if (s->in_taken == DO_NOTHING) {
+        source_give(s);
+    }
+}
+
+static void
+source_on_stop(void *user, aif_upload *u)
+{
+    source *s = user;
+
+    CHECK(u->state == AIF_UPLOAD_IDLE || u->state == AIF_UPLOAD_STOPPED);
+    s->stops++;
+    CHECK(s->starts >= s->stops);
+}
+
+static void
+source_on_end(void *user, aif_upload *u)
+{
+    source *s = user;
+
+    CHECK(u->fetch == NULL && u->conn == NULL);
+    s->ends++;
+}
+
+static const aif_upload_cbs source_cbs = {
+    .on_start = source_on_start,
+    .on_taken = source_on_taken,
+    .on_stop = source_on_stop,
+    .on_end = source_on_end,
+};
+
+static int
+source_start(source *s)
+{
+    aif_target target = {.host = slice("127.0.0.1"), .port = s->c.port};
+    aif_h1head head = {
+        .method = slice("PUT"),
+        .target = slice("/"),
+        .authority = slice("server.test"),
+        .body = s->u.length,
+    };
+
+    return aif_fetch_start(s->c.f, b.pool, &target, &head);
+}
+
+static void
+source_init(source *s, int64_t length, uint64_t total, size_t piece)
+{
+    memset(s, 0, sizeof(*s));
+    call_init(&s->c, 0);
+    aif_upload_init(&s->u, &source_cbs, s, length);
+    s->c.f->upload = &s->u;
+    s->total = total;
+    s->piece = piece;
+}
+
+static void
+source_end(source *s, int code)
+{
+    call_end(&s->c, code);
+    CHECK_EQ_INT(s->ends, 1);
+    CHECK_EQ_INT(s->u.state, AIF_UPLOAD_STOPPED);
+    aif_upload_fini(&s->u);
+}
+
+static void
+test_sized(void)
+{
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
+    static const size_t pieces[] = {1, 7, 1000, TOTAL};
+    source s;
+
+    bench_open();
+    SERVE(0, take);
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t total = i == 0 ? 300 : TOTAL;
+
+        source_init(&s, (int64_t)total, total, pieces[i]);
+        CHECK_EQ_INT(source_start(&s), 0);
+        source_end(&s, 0);
+        CHECK_EQ_INT(s.c.reused, i > 0);
+        CHECK_EQ_INT(s.u.sent, total);
+        CHECK_EQ_INT(s.starts, 1);
+        CHECK_EQ_INT(s.stops, 0);
+    }
+    bench_close();
+}
+
+static void
+test_nothing_to_send(void)
+{
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
+    source s;
+
+    bench_open();
+    SERVE(0, take);
+    for (int i = 0; i < 2; i++) {
+        source_init(&s, 0, 0, 1);
+        CHECK_EQ_INT(source_start(&s), 0);
+        source_end(&s, 0);
+        CHECK_EQ_INT(s.c.reused, i);
+        CHECK_EQ_INT(s.starts, 0);
+    }
+    bench_close();
+}
+
+/* The peer reads nothing: the source is not asked for more than the socket
+ * takes, and the end of the fetch ends it. */
+static void
+test_pace(void)
+{
+    static const step deaf[] = {HEAD, NAP(5000)};
+    source s;
+
+    bench_open();
+    SERVE(0, deaf);
+    source_init(&s, 1000000000, 1000000000, TOTAL);
+    CHECK_EQ_INT(source_start(&s), 0);
+    UNTIL(s.u.state == AIF_UPLOAD_BUSY);
+    settle(50);
+    CHECK(s.given < 30000000);
+    CHECK_EQ_INT(s.u.state, AIF_UPLOAD_BUSY);
+    aif_fetch_cancel(s.c.f);
+    CHECK_EQ_INT(s.stops, 1);
+    source_end(&s, AIF_ECANCELLED);
+    bench_close();
+}
+
+static void
+test_too_much_and_too_little(void)
+{
+    static const step deaf[] = {HEAD, NAP(5000)};
+    static const int64_t announced[] = {999, 1001, 1};
+    source s;
+
+    bench_open();
+    SERVE(0, deaf);
+    for (unsigned i = 0; i < 3; i++) {
+        source_init(&s, announced[i], 1000, 100);
+        CHECK_EQ_INT(source_start(&s), 0);
+        source_end(&s, AIF_ECALLBACK);
+        CHECK_EQ_INT(s.refused, AIF_EINVAL);
+        CHECK(strstr(s.c.err.text, "announced") != NULL);
+        CHECK_EQ_INT(b.pool->open, 0);
+    }
+    bench_close();
+}
+
+/* The response comes while the body is on its way: it is received, and the
+ * connection is not used again. */
+static void
+test_early_response(void)
+{
+    static const step early[] = {HEAD, SAY(OK("2", "hi")), NAP(5000)};
+    source s;
+
+    bench_open();
+    SERVE(0, early);
+    for (unsigned i = 0; i < 2; i++) {
+        source_init(&s, i == 0 ? 1000000000 : AIF_H1_CHUNKED, 1000000000,
+                    TOTAL);
+        CHECK_EQ_INT(source_start(&s), 0);
+        source_end(&s, 0);
+        CHECK_EQ_INT(s.c.status, 200);
+        CHECK_EQ_INT(s.c.reused, 0);
+        CHECK_EQ_INT(s.stops, 1);
+        CHECK_EQ_INT(b.pool->open, 0);
+    }
+    bench_close();
+}
+
+static void
+test_continue(void)
+{
+    static const step go[] = {HEAD, NAP(20),
+                              SAY("HTTP/1.1 100 Continue\r\n\r\n"
+                                  "HTTP/1.1 200 OK\r\n"
+                                  "Content-Length: 2\r\n\r\nhi"),
+                              NAP(5000)};
+    static const step no[] = {HEAD,
+                              SAY("HTTP/1.1 417 No\r\n"
+                                  "Content-Length: 0\r\n\r\n"),
+                              NAP(5000)};
+    static const step mute[] = {REQUEST, SAY(OK("2", "hi")), NAP(5000)};
+    source s;
+
+    bench_open();
+    SERVE(0, go, no, mute, mute);
+    for (unsigned i = 0; i < 4; i++) {
+        source_init(&s, 5, 5, 5);
+        s.u.expect = i == 2 ? 30 * MS : 5000 * MS;
+        CHECK_EQ_INT(source_start(&s), 0);
+        if (i == 3) {
+            UNTIL(s.u.state == AIF_UPLOAD_EXPECTING);
+            aif_fetch_cancel(s.c.f);
+        }
+        source_end(&s, i == 3 ? AIF_ECANCELLED : 0);
+        CHECK_EQ_INT(s.u.unexpected, i == 1);
+        CHECK_EQ_INT(s.starts, i != 1 && i != 3);
+        CHECK_EQ_INT(s.u.sent, i != 1 && i != 3 ? 5 : 0);
+        if (i > 0) {
+            CHECK_EQ_INT(s.c.status, i == 1 ? 417 : i == 2 ? 200 : 0);
+        }
+        aif_pool_close_idle(b.pool);
+    }
+    bench_close();
+}
+
+/* A kept connection that is lost under the request: the body is given again,
+ * if it can be. */
+static void
+test_replay(void)
+{
+    static const step once[] = {REQUEST, SAY(OK("2", "hi")), HEAD, RESET};
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), NAP(5000)};
+    source s;
+
+    for (unsigned again = 0; again < 2; again++) {
+        bench_open();
+        SERVE(0, once, take);
+        CHECK_EQ_INT(get_good(0, "hi"), 0);
+        source_init(&s, TOTAL, TOTAL, 1000);
+        s.u.replayable = again & 1;
+        CHECK_EQ_INT(source_start(&s), 0);
+        if (again) {
+            source_end(&s, 0);
+            CHECK_EQ_INT(s.starts, 2);
+            CHECK_EQ_INT(s.u.attempts, 2);
+            CHECK_EQ_INT(s.u.sent, TOTAL);
+            CHECK_EQ_INT(s.c.retried, 1);
+        }
+        else {
+            UNTIL(s.c.dones > 0);
+            CHECK(strstr(s.c.err.text, "cannot be replayed") != NULL);
+            source_end(&s, s.c.code);
+            CHECK(s.c.code < 0);
+            CHECK_EQ_INT(s.starts, 1);
+        }
+        bench_close();
+    }
+}
+
+static void
+test_harm_in_every_upcall(void)
+{
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
+    static const act harm[] = {DO_CANCEL, DO_FREE, DO_CLOSE_POOL};
+    source s;
+
+    for (unsigned i = 0; i < 6; i++) {
+        bench_open();
+        SERVE(0, take);
+        source_init(&s, 100000000, 100000000, TOTAL);
+        *(i < 3 ? &s.in_start : &s.in_taken) = harm[i % 3];
+        CHECK_EQ_INT(source_start(&s), 0);
+        UNTIL(s.ends > 0);
+        CHECK_EQ_INT(s.ends, 1);
+        CHECK_EQ_INT(s.starts, 1);
+        CHECK_EQ_INT(s.stops, 1);
+        aif_fetch_free(s.c.f);
+        aif_upload_fini(&s.u);
+        bench_close();
+    }
+}
+
+static void
+test_given_out_of_time(void)
+{
+    aif_err err = {0};
+    source s;
+
+    bench_open();
+    bench_pool();
+    source_init(&s, 5, 5, 5);
+    CHECK_EQ_INT(aif_upload_give(&s.u, bytes, 5, &err), AIF_ECLOSED);
+    CHECK_EQ_INT(aif_upload_end(&s.u, NULL, &err), AIF_ECLOSED);
+    CHECK_EQ_INT(aif_upload_give_file(&s.u, 0, 0, 5, &err), AIF_ECLOSED);
+    aif_upload_fail(&s.u, AIF_ECALLBACK, &err);
+    aif_upload_continue(&s.u);
+    CHECK_EQ_INT(s.u.state, AIF_UPLOAD_IDLE);
+    aif_fetch_free(s.c.f);
+    aif_upload_fini(&s.u);
+    CHECK_EQ_INT(s.ends, 0);
+    bench_close();
+}
+
+int
+main(void)
+{
+    static const check_test tests[] = {
+        CHECK_TEST(test_sized),
+        CHECK_TEST(test_nothing_to_send),
+        CHECK_TEST(test_pace),
+        CHECK_TEST(test_too_much_and_too_little),
+        CHECK_TEST(test_early_response),
+        CHECK_TEST(test_continue),
+        CHECK_TEST(test_replay),
+        CHECK_TEST(test_harm_in_every_upcall),
+        CHECK_TEST(test_given_out_of_time),
+    };
+
+    return CHECK_RUN(tests);
+}
