@@ -24,6 +24,7 @@ except ImportError as exc:
         "`pip install .` builds it, and programs run from another folder"
     ) from exc
 
+from .aliases import answer_for
 from .auth import BasicAuth, encode_basic_auth
 from .errors import (
     ClientConnectionError,
@@ -65,10 +66,13 @@ from .fetch import delete, fetch, get, head, options, patch, post, put
 from .response import ClientResponse, HttpVersion, HttpVersion10, HttpVersion11, Response
 from .timeouts import ClientTimeout
 
+__path__ = answer_for(__path__)
+
 if TYPE_CHECKING:
     from .connector import BaseConnector, TCPConnector, UnixConnector
     from .cookies import CookieJar, DummyCookieJar
     from .fanout import fetch_all, fetch_many
+    from .fingerprint import Fingerprint
     from .session import ClientSession, request
     from .streams import StreamReader
     from .transport import open_connection
@@ -96,6 +100,7 @@ __all__ = (
     "ContentTypeError",
     "CookieJar",
     "DummyCookieJar",
+    "Fingerprint",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",
@@ -145,6 +150,7 @@ _LATE = {
     "UnixConnector": "connector",
     "CookieJar": "cookies",
     "DummyCookieJar": "cookies",
+    "Fingerprint": "fingerprint",
     "fetch_all": "fanout",
     "fetch_many": "fanout",
     "ClientSession": "session",
@@ -154,15 +160,39 @@ _LATE = {
 }
 
 
+# Submodules of aiohttp's client that programs reach by attribute.
+_SUBMODULES = frozenset(
+    (
+        "abc",
+        "client",
+        "client_exceptions",
+        "client_reqrep",
+        "connector",
+        "cookiejar",
+        "hdrs",
+        "helpers",
+        "http",
+        "http_exceptions",
+        "typedefs",
+    )
+)
+
+
 def __getattr__(name: str) -> Any:
-    module = _LATE.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    module = _LATE.get(name)
+    if module is None:
+        if name in _SUBMODULES:
+            return import_module(f".{name}", __name__)
+        server = ": aiofast is a client and has no server side" if name in _SERVER else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{server}")
     value = getattr(import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value
+
+
+_SERVER = frozenset(("GunicornUVLoopWebWorker", "GunicornWebWorker", "test_utils", "web", "worker"))
 
 
 def __dir__() -> list[str]:

@@ -159,6 +159,7 @@ class ResponseBase:
     timings: dict[str, float]  # queued, dns, connect, tls, send, wait, receive, total (seconds)
     peer: str  # "192.0.2.1:443"
     reused: bool
+    in_context: bool  # its Fetch was entered with `async with`
     request_headers: Any  # CIMultiDictProxy[str]: as sent, with Host and the defaults
     url_text: str  # the URL as text, without building an object
     # Streaming. `complete`: nothing more will come (whole, failed or released).

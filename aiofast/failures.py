@@ -28,6 +28,7 @@ from .errors import (
     PrivateAddressError,
     RequestInfo,
     ServerDisconnectedError,
+    ServerFingerprintMismatch,
     ServerTimeoutError,
     SocketTimeoutError,
     TotalTimeoutError,
@@ -218,6 +219,9 @@ def _bad_tls(facts: Mapping[str, Any]) -> Exception:
             "to trust another CA, pass ssl=<an ssl.SSLContext that has it>)"
         )
         return error
+    if isinstance(cause, ServerFingerprintMismatch):
+        host, port = facts.get("host") or cause.host, facts.get("port") or cause.port
+        return ServerFingerprintMismatch(cause.expected, cause.got, host, port)
     phase = facts.get("phase")
     if phase == "receive":
         return _bad_body(facts)

@@ -3,18 +3,23 @@ engine's options, and which are not there yet."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from ._core import url_origin
-from .outgoing import url_text
+from .outgoing import Unset, add_login, url_text
 from .settings import NO_REDIRECTS
+from .timeouts import DEFAULT_TIMEOUT, ClientTimeout, timeout_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .outgoing import StrOrURL
+    from yarl import URL
+
+    from .outgoing import Pairs, StrOrURL
 
 _UNLIMITED = 2**31 - 1
+UNSET: Any = Unset()  # for parameters where None means something
 
 LATER_IN_SESSION = frozenset(
     (
@@ -22,12 +27,8 @@ LATER_IN_SESSION = frozenset(
         "proxy_auth",
         "request_class",
         "ws_response_class",
-        "read_timeout",
-        "conn_timeout",
         "trace_configs",
-        "fallback_charset_resolver",
         "middlewares",
-        "ssl_shutdown_timeout",
     )
 )
 
@@ -38,7 +39,6 @@ _LATER_IN_REQUEST = frozenset(
         "compress",
         "proxy",
         "proxy_auth",
-        "fingerprint",
         "proxy_headers",
         "trace_request_ctx",
         "middlewares",
@@ -63,10 +63,7 @@ def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
         if name == "timeout":
             changes[name] = value
         elif name == "raise_for_status":
-            if value is not None and not isinstance(value, bool):
-                raise NotImplementedError("raise_for_status as a function is not there yet")
-            if value is not None:
-                changes[name] = value
+            changes[name] = bool(value)
         elif name in _SETTINGS:
             if value is not None:
                 changes[_SETTINGS[name]] = value
@@ -79,8 +76,6 @@ def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
 # The rest of what a request may change, and what the options call it.
 _SETTINGS = {
     "ssl": "ssl",
-    "verify_ssl": "ssl",  # an old name
-    "ssl_context": "ssl",  # an old name
     "server_hostname": "server_hostname",
     "auto_decompress": "decompress",
     "max_line_size": "max_line",
@@ -90,6 +85,22 @@ _SETTINGS = {
     "allow_private": "allow_private",
     "max_ratio": "max_ratio",
 }
+
+
+# Looked at elsewhere, or taken and not used.
+_ACCEPTED = frozenset(
+    (
+        *("chunked", "expect100", "progress", "trailers"),
+        *("loop", "read_bufsize", "read_until_eof", "timeout", "version"),
+    )
+)
+
+
+def expect_known(settings: Mapping[str, Any]) -> None:
+    """TypeError for a setting that no request has."""
+    for name in settings:
+        if name not in _SETTINGS and name not in _LATER_IN_REQUEST and name not in _ACCEPTED:
+            raise TypeError(f"ClientSession._request() got an unexpected keyword argument {name!r}")
 
 
 def ceilings(line: int, field: int, count: int) -> dict[str, Any]:
@@ -106,15 +117,86 @@ def hops(allow_redirects: bool, max_redirects: int) -> int:
     return max_redirects - 1 if max_redirects else _UNLIMITED
 
 
-def checked_base(base_url: StrOrURL | None) -> str | None:
+def checked_base(base_url: StrOrURL | None) -> URL | None:
+    """The base URL of a session. ValueError unless it is absolute and its path
+    ends with a slash."""
     if base_url is None:
         return None
+    from yarl import URL
+
     text = url_text(base_url)
     url_origin(text)  # InvalidURL, which is a ValueError
-    path = "/" + text.partition("//")[2].partition("?")[0].partition("#")[0].partition("/")[2]
-    if not path.endswith("/"):
+    url = URL(text)
+    if not url.path.endswith("/"):
         raise ValueError("base_url must have a trailing '/'")
-    return text
+    return url
+
+
+def session_timeout(timeout: Any, read_timeout: Any, conn_timeout: float | None) -> ClientTimeout:
+    """What a session's `timeout` and the two names before it come to. ValueError."""
+    if timeout is not UNSET and timeout is not None:
+        if not isinstance(timeout, (ClientTimeout, int, float)):
+            raise ValueError(
+                f"timeout parameter cannot be of {type(timeout)} type, "
+                "please use 'timeout=ClientTimeout(...)'"
+            )
+        if read_timeout is not UNSET:
+            raise ValueError("read_timeout and timeout parameters conflict")
+        if conn_timeout is not None:
+            raise ValueError("conn_timeout and timeout parameters conflict")
+        return timeout_from(timeout)
+    total, connect = DEFAULT_TIMEOUT.total, None
+    if read_timeout is not UNSET:
+        warn_deprecated("read_timeout is deprecated, use timeout argument instead")
+        total = read_timeout
+    if conn_timeout is not None:
+        warn_deprecated("conn_timeout is deprecated, use timeout argument instead")
+        connect = conn_timeout
+    return ClientTimeout(total=total, connect=connect, sock_connect=DEFAULT_TIMEOUT.sock_connect)
+
+
+def merged_ssl(
+    ssl: Any, verify_ssl: bool | None, ssl_context: Any, fingerprint: bytes | None
+) -> Any:
+    """`ssl` and the three names before it as one. ValueError for two of them,
+    TypeError."""
+    old: list[Any] = []
+    if verify_ssl is not None and not verify_ssl:
+        warn_deprecated("verify_ssl is deprecated, use ssl=False instead")
+        old.append(False)
+    if ssl_context is not None:
+        warn_deprecated("ssl_context is deprecated, use ssl=context instead")
+        old.append(ssl_context)
+    if fingerprint is not None:
+        from .fingerprint import Fingerprint
+
+        warn_deprecated("fingerprint is deprecated, use ssl=Fingerprint(fingerprint) instead")
+        old.append(Fingerprint(fingerprint))
+    if ssl is None:
+        ssl = True
+    if len(old) + (ssl is not True) > 1:
+        raise ValueError(
+            "verify_ssl, ssl_context, fingerprint and ssl parameters are mutually exclusive"
+        )
+    return old[0] if old else ssl
+
+
+def warn_deprecated(message: str) -> None:
+    """Says |message| of the caller of our caller's caller."""
+    warnings.warn(message, DeprecationWarning, stacklevel=4)
+
+
+def warn_auth() -> None:
+    """`auth` is an old name for a header."""
+    warn_deprecated(
+        "The 'auth' parameter is deprecated; pass "
+        "headers={'Authorization': encode_basic_auth(login, password)} instead"
+    )
+
+
+def credentials(pairs: Pairs, login: str | None, auth: Any) -> None:
+    """As add_login(), with what aiohttp takes as `auth`: BasicAuth alone."""
+    add_login(pairs, login, auth)
 
 
 def refuse_proxies_of_environment() -> None:

@@ -1,34 +1,43 @@
 """ClientSession: aiohttp's way to make requests, over the engine.
 
 A session holds defaults, a cookie jar and a pool of connections. A plain
-`session.get(url)` goes to the engine without a detour; what needs more than
-the session's prepared options goes through `_request()`.
+`session.get(url)` goes to the engine without a detour; what changes some of the
+session's prepared options goes through `_plain()`, and what must be able to
+wait between two steps (trace signals, middlewares, resolvers) through steps.py.
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .auth import authorization
+from .context import RequestContextManager, as_coroutine_function, failing, raising
 from .cookies import CookieJar, DummyCookieJar, format_cookies, merge_cookies, split_cookies
 from .errors import SECRETS
 from .hops import SessionPolicy, with_cookies
-from .outgoing import add_login, header_pairs, is_named, split_login, take_cookie, url_text
+from .jars import face_of
+from .outgoing import header_pairs, is_named, split_login, take_cookie, url_text
 from .parameters import (
     LATER_IN_SESSION,
+    UNSET,
     ceilings,
     changes_of,
     checked_base,
+    credentials,
+    expect_known,
     hops,
+    merged_ssl,
     refuse,
     refuse_proxies_of_environment,
+    session_timeout,
+    warn_auth,
 )
 from .redirects import same_origin
 from .response import ClientResponse, HttpVersion, HttpVersion10, HttpVersion11
+from .session_settings import SessionSettings
 from .settings import MAX_REDIRECTS, NATIVE, OptionsCache, default_headers
-from .timeouts import DEFAULT_TIMEOUT, ClientTimeout, timeout_from
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -36,12 +45,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import NoReturn, Self
 
-    from multidict import CIMultiDict
+    from yarl import URL
 
     from ._core import Fetch
     from .body import Body
     from .connector import BaseConnector
     from .outgoing import Headers, Pairs, StrOrURL
+    from .session_settings import RaiseForStatus
+
+    Request = Fetch[ClientResponse] | RequestContextManager[ClientResponse]
 
 __all__ = ("ClientSession", "request")
 
@@ -50,21 +62,25 @@ _core_fetch = _core.fetch
 _SESSION = OptionsCache(_core.Options(NATIVE, response_class=ClientResponse, stream=True))
 
 
-class ClientSession:
+class ClientSession(SessionSettings):
     """Requests that share connections, cookies and defaults.
 
-    Of aiohttp's parameters: base_url (absolute, its path ends with a slash),
-    connector, connector_owner=True, headers, skip_auto_headers, cookies, auth,
-    cookie_jar, timeout (ClientTimeout or seconds; 300 in all, 30 to connect),
-    raise_for_status=False, json_serialize, json_serialize_bytes,
-    response_class, auto_decompress=True, max_line_size=8190,
-    max_field_size=8190, max_headers=128. Its own: allow_private=True (False:
-    only public addresses are connected to, PrivateAddressError for others;
-    also for a request). loop, version, read_bufsize,
-    requote_redirect_url, trust_env are accepted.
+    base_url: absolute, its path ends with a slash; relative URLs are joined to it.
+    connector, connector_owner=True: whose connections; close() closes them.
+    headers, skip_auto_headers, cookies, auth (old): sent with every request.
+    cookie_jar: CookieJar() by default; any AbstractCookieJar, aiohttp's too.
+    timeout: ClientTimeout or seconds; 300 in all, 30 to connect.
+    raise_for_status=False; True; or a coroutine function called with each response.
+    json_serialize=json.dumps, json_serialize_bytes; response_class.
+    auto_decompress=True, max_line_size=8190, max_field_size=8190, max_headers=128.
+    fallback_charset_resolver: names the encoding of a text that names none.
+    version, read_bufsize, requote_redirect_url, loop, ssl_shutdown_timeout: taken.
+    Its own: allow_private=True (False: only public addresses are connected to,
+    PrivateAddressError for others; also for a request).
 
     Belongs to the loop of its first request. TypeError for an unknown
-    parameter, NotImplementedError for one of aiohttp's that is not there yet.
+    parameter, ValueError, NotImplementedError for one of aiohttp's that is not
+    there yet.
     """
 
     def __init__(
@@ -81,10 +97,12 @@ class ClientSession:
         json_serialize_bytes: Callable[[Any], bytes] | None = None,
         response_class: type[ClientResponse] = ClientResponse,
         version: HttpVersion = HttpVersion11,
-        cookie_jar: CookieJar | None = None,
+        cookie_jar: Any = None,
         connector_owner: bool = True,
-        raise_for_status: bool = False,
-        timeout: Any = None,
+        raise_for_status: RaiseForStatus = False,
+        read_timeout: Any = UNSET,
+        conn_timeout: float | None = None,
+        timeout: Any = UNSET,
         auto_decompress: bool = True,
         trust_env: bool = False,
         requote_redirect_url: bool = True,
@@ -92,25 +110,76 @@ class ClientSession:
         max_line_size: int = 8190,
         max_field_size: int = 8190,
         max_headers: int = 128,
+        fallback_charset_resolver: Callable[[ClientResponse, bytes], str] | None = None,
+        ssl_shutdown_timeout: Any = UNSET,
         allow_private: bool = True,
         **unsupported: Any,
     ) -> None:
         self._closed = True  # until all is well, for __del__
-        self._used = False
         refuse("ClientSession", unsupported, LATER_IN_SESSION)
         if version not in (HttpVersion10, HttpVersion11):
             raise ValueError(f"version must be HTTP/1.0 or 1.1, not {version!r}")
         if trust_env:
             refuse_proxies_of_environment()
-        if not isinstance(raise_for_status, bool):
-            raise NotImplementedError("raise_for_status as a function is not there yet")
-        if cookie_jar is not None and not isinstance(cookie_jar, CookieJar):
-            raise NotImplementedError("cookie_jar of another kind than aiofast's is not there yet")
         self._base_url = checked_base(base_url)
-        self._loop = loop
-        self._jar = CookieJar() if cookie_jar is None else cookie_jar
-        self._connector = connector
-        self._connector_owner = connector_owner
+        self._base_text = None if self._base_url is None else str(self._base_url)
+        self._timeout = session_timeout(timeout, read_timeout, conn_timeout)
+        if ssl_shutdown_timeout is not UNSET:
+            warnings.warn(
+                "The ssl_shutdown_timeout parameter is deprecated and has no effect",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        self._take_connector(connector, connector_owner, loop)
+        self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
+        self._jar = face_of(self._cookie_jar)
+        self._own_cookies = format_cookies(cookies) if cookies else None
+        if auth is not None:
+            warn_auth()
+        self._default_auth = auth
+        self._header_source = header_pairs(headers)
+        self._header_dict = None  # a CIMultiDict once somebody asks
+        self._header_seen = -1
+        self._skip_auto_headers = frozenset(skip_auto_headers or ())
+        self._json_serialize = json_serialize
+        self._json_serialize_bytes = json_serialize_bytes
+        self._raise_for_status = raise_for_status
+        self._auto_decompress = auto_decompress
+        self._trust_env = trust_env
+        self._requote_redirect_url = requote_redirect_url
+        self._read_bufsize = read_bufsize
+        self._version = version
+        self._response_class = response_class
+        self._trace_configs = []
+        self._settings = settings = ceilings(max_line_size, max_field_size, max_headers)
+        if fallback_charset_resolver is not None:
+            response_class = _resolving(response_class, fallback_charset_resolver)
+        if response_class is not ClientResponse:
+            settings["response_class"] = response_class
+        if not allow_private:
+            settings["allow_private"] = False
+        if not auto_decompress:
+            settings["decompress"] = False
+        if timeout is not UNSET:
+            settings["timeout"] = self._timeout
+        if self._ssl is not True:
+            settings["ssl"] = self._ssl
+        self._closed = False
+        self._prepare()
+
+    def __init_subclass__(cls) -> None:
+        warnings.warn(
+            f"Inheritance class {cls.__name__} from ClientSession is discouraged",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def _take_connector(
+        self, connector: BaseConnector | None, owner: bool, loop: AbstractEventLoop | None
+    ) -> None:
+        self._connector_owner = owner
+        self._loop = loop or _running_loop()
+        self._made = connector
         self._pool: _core.Pool | None
         if connector is None:
             self._pool, self._ssl = _core.Pool(), True
@@ -118,60 +187,31 @@ class ClientSession:
             raise RuntimeError("the connector is closed")
         else:
             self._pool, self._ssl = connector.pool, connector.ssl
-        self._own_cookies = format_cookies(cookies) if cookies else None
-        self._auth = auth
-        self._authorization = None if auth is None else authorization(auth)
-        self._header_source = header_pairs(headers)
-        self._header_dict: Any = None  # a CIMultiDict once somebody asks
-        self._header_seen = -1
-        self._skip = frozenset(str(name).lower() for name in skip_auto_headers or ())
-        self._json_serialize = json_serialize
-        self._json_bytes = json_serialize_bytes
-        self._timeout = DEFAULT_TIMEOUT if timeout is None else timeout_from(timeout)
-        self._raise_for_status = raise_for_status
-        self._auto_decompress = auto_decompress
-        self._trust_env = trust_env
-        self._requote_redirect_url = requote_redirect_url
-        self._version = version
-        self._settings = settings = ceilings(max_line_size, max_field_size, max_headers)
-        if response_class is not ClientResponse:
-            settings["response_class"] = response_class
-        if not allow_private:
-            settings["allow_private"] = False
-        if not auto_decompress:
-            settings["decompress"] = False
-        if timeout is not None:
-            settings["timeout"] = self._timeout
-        if self._ssl is not True:
-            settings["ssl"] = self._ssl
-        self._closed = False
-        self._prepare()
 
     def _prepare(self) -> None:
         """Builds the options from the settings and the default headers."""
         pairs = self._header_source
+        self._skip = frozenset(str(name).lower() for name in self._skip_auto_headers)
         # Defaults are sent to every origin, so what is secret goes with each
         # request instead, where redirects can drop it.
         secret = [pair for pair in pairs if pair[0].lower() in SECRETS]
-        if self._authorization is not None:
-            secret = [pair for pair in secret if pair[0].lower() != "authorization"]
-            secret.append(("Authorization", self._authorization))
         self._secret, cookie = take_cookie(secret)
         self._cookie = "; ".join(filter(None, (cookie, self._own_cookies))) or None
         settings = self._settings
         if pairs or self._skip:
             plain = [pair for pair in pairs if pair[0].lower() not in SECRETS]
             settings = settings | {"defaults": default_headers(plain, self._skip)}
-        keeping = not isinstance(self._jar, DummyCookieJar)
+        keeping = not isinstance(self._cookie_jar, DummyCookieJar)
         self._policies = {
             raising: SessionPolicy(self._jar if keeping else None, raising)
             for raising in (False, True)
         }
+        raising = self._raise_for_status is True
         self._options = _core.Options(
             _SESSION.get(**settings),
-            policy=self._policies[self._raise_for_status],
+            policy=self._policies[raising],
             on_cookies=keeping,
-            on_status=self._raise_for_status,
+            on_status=raising,
         )
         self._derived: OptionsCache | None = None
         self._kept = self._jar.by_domain
@@ -179,81 +219,78 @@ class ClientSession:
 
     def _settle(self) -> None:
         """Decides whether a request without arguments may go the short way."""
-        self._short = (
+        short = (
             not self._closed
             and self._base_url is None
             and self._cookie is None
             and not self._secret
+            and self._default_auth is None
             and self._header_dict is None
-            and type(self)._request is ClientSession._request
+            and not callable(self._raise_for_status)
         )
+        # Programs replace _request(), in a subclass or while they test.
+        self._short = type(self)._request if short else None
 
     # --- requests ---
 
-    def request(self, method: str, url: StrOrURL, **kwargs: Any) -> Fetch[ClientResponse]:
+    def request(self, method: str, url: StrOrURL, **kwargs: Any) -> Request:
         """One request. Awaiting the result gives the response with its head;
         `async with` also gives its connection back at the end.
 
-        params, data, json, cookies, headers, skip_auto_headers, auth,
+        params, data, json, cookies, headers, skip_auto_headers, auth (old),
         allow_redirects=True, max_redirects=10 (0: no end), raise_for_status,
         timeout (seconds, ClientTimeout, None for no limit), ssl, server_hostname,
         auto_decompress, max_line_size, max_field_size, max_headers, allow_private;
         for the body chunked, expect100, trailers, progress as in aiofast.fetch().
-        ClientError and its subclasses when awaited; RuntimeError if the session
+        When awaited: ClientError and its subclasses; RuntimeError if the session
         is closed; TypeError, ValueError, NotImplementedError for arguments.
         """
-        return self._request(method, url, **kwargs)
+        return _given(self._request(method, url, **kwargs))
 
-    def get(
-        self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
-    ) -> Fetch[ClientResponse]:
+    def get(self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any) -> Request:
         """GET (RFC 9110 9.3.1); as request()."""
         if (
-            self._short
+            self._short is ClientSession._request
             and not kwargs
             and not self._kept
             and allow_redirects
             and url.__class__ is str
             and "@" not in url
         ):
-            self._used = True
             return _core_fetch(
                 self._options, self._pool, "GET", url, None, None, None, _FOLLOW, None
             )
-        return self._request("GET", url, allow_redirects=allow_redirects, **kwargs)
+        return _given(self._request("GET", url, allow_redirects=allow_redirects, **kwargs))
 
-    def options(
-        self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
-    ) -> Fetch[ClientResponse]:
+    def options(self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any) -> Request:
         """OPTIONS (RFC 9110 9.3.7); as request()."""
-        return self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs)
+        return _given(self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs))
 
-    def head(
-        self, url: StrOrURL, *, allow_redirects: bool = False, **kwargs: Any
-    ) -> Fetch[ClientResponse]:
+    def head(self, url: StrOrURL, *, allow_redirects: bool = False, **kwargs: Any) -> Request:
         """HEAD (RFC 9110 9.3.2), by default without following; as request()."""
-        return self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs)
+        return _given(self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs))
 
-    def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Fetch[ClientResponse]:
+    def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Request:
         """POST (RFC 9110 9.3.3); as request()."""
-        return self._request("POST", url, data=data, **kwargs)
+        return _given(self._request("POST", url, data=data, **kwargs))
 
-    def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Fetch[ClientResponse]:
+    def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Request:
         """PUT (RFC 9110 9.3.4); as request()."""
-        return self._request("PUT", url, data=data, **kwargs)
+        return _given(self._request("PUT", url, data=data, **kwargs))
 
-    def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Fetch[ClientResponse]:
+    def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Request:
         """PATCH (RFC 5789); as request()."""
-        return self._request("PATCH", url, data=data, **kwargs)
+        return _given(self._request("PATCH", url, data=data, **kwargs))
 
-    def delete(self, url: StrOrURL, **kwargs: Any) -> Fetch[ClientResponse]:
+    def delete(self, url: StrOrURL, **kwargs: Any) -> Request:
         """DELETE (RFC 9110 9.3.5); as request()."""
-        return self._request("DELETE", url, **kwargs)
+        return _given(self._request("DELETE", url, **kwargs))
 
     def ws_connect(self, url: StrOrURL, **kwargs: Any) -> NoReturn:
-        """NotImplementedError."""
+        """WebSockets are not there yet. NotImplementedError."""
         raise NotImplementedError("WebSockets are not there yet")
 
+    @as_coroutine_function
     def _request(
         self,
         method: str,
@@ -269,60 +306,113 @@ class ClientSession:
         allow_redirects: bool = True,
         max_redirects: int = MAX_REDIRECTS,
         trace: Callable[[str, float], object] | None = None,
+        raise_for_status: RaiseForStatus | None = None,
+        verify_ssl: bool | None = None,
+        fingerprint: bytes | None = None,
+        ssl_context: Any = None,
+        ssl: Any = True,
         **settings: Any,
+    ) -> Request:
+        """What all requests but the plainest go through: libraries override it,
+        and tests put their own in its place."""
+        if settings:
+            expect_known(settings)  # TypeError at once, as for any function
+        try:
+            check = self._raise_for_status if raise_for_status is None else raise_for_status
+            if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
+                settings["ssl"] = merged_ssl(ssl, verify_ssl, ssl_context, fingerprint)
+            if auth is not None:
+                warn_auth()
+            if callable(check):
+                settings["raise_for_status"] = False
+            elif raise_for_status is not None:
+                settings["raise_for_status"] = raise_for_status
+            send = partial(
+                self._plain,
+                method,
+                str_or_url,
+                query=params,
+                content=(data, json),
+                cookies=cookies,
+                headers=headers,
+                skip=skip_auto_headers,
+                auth=auth,
+                follow=hops(allow_redirects, max_redirects),
+                trace=trace,
+                settings=settings,
+            )
+            if not callable(check):
+                return send()
+        except Exception as error:
+            # As from aiohttp's coroutine, it comes when the request is awaited.
+            return RequestContextManager(failing(error))
+        return RequestContextManager(raising(send, check))
+
+    def _plain(
+        self,
+        method: str,
+        str_or_url: StrOrURL,
+        *,
+        query: Any,
+        content: tuple[Any, Any],
+        cookies: Any,
+        headers: Headers,
+        skip: Iterable[str] | None,
+        auth: Any,
+        follow: int,
+        trace: Callable[[str, float], object] | None,
+        settings: dict[str, Any],
     ) -> Fetch[ClientResponse]:
-        if self._closed:
+        """A request as the engine takes it."""
+        if self.closed:
             raise RuntimeError("Session is closed")
         if self._header_dict is not None:
             self._reread_headers()
         url = url_text(str_or_url)
-        if self._base_url is not None:
-            url = _core.url_join(self._base_url, url)
+        if self._base_text is not None:
+            url = _core.url_join(self._base_text, url)
         url, login = split_login(url)
         pairs = header_pairs(headers)
-        add_login(pairs, login, auth)
-        self._add_secrets(pairs, url)
+        self._add_secrets(pairs, url, auth, login)
         body = None
-        if data is not None or json is not None:
-            body = self._add_body(pairs, data, json, skip_auto_headers)
+        if content[0] is not None or content[1] is not None:
+            body = self._add_body(pairs, *content, skip)
         if settings or body is not None:
             from .body import settle_body
 
             body = settle_body(pairs, body, settings, wrapping=True)
-        query = None
-        if params is not None:
+        if query is not None:
             from .query import encode_query
 
-            query = encode_query(params)
+            query = encode_query(query)
         pairs = self._add_cookies(pairs, cookies, url)
         options = self._options
-        if settings or skip_auto_headers:
-            options = self._override(settings, skip_auto_headers)
-        self._used = True
+        if settings or skip:
+            options = self._override(settings, skip)
         return _core_fetch(
-            options,
-            self._pool,
-            method.upper(),
-            url,
-            query,
-            pairs or None,
-            body,
-            hops(allow_redirects, max_redirects),
-            trace,
+            options, self._pool, method.upper(), url, query, pairs or None, body, follow, trace
         )
 
-    def _add_secrets(self, pairs: Pairs, url: str) -> None:
-        """Adds the session's secret headers, unless the request has its own."""
-        for name, value in self._secret:
-            if is_named(pairs, name.lower()):
-                continue
-            # The session's auth is for the base URL's origin, if there is one.
-            if (
-                self._authorization is None
-                or self._base_url is None
-                or same_origin(self._base_url, url)
-            ):
-                pairs.append((name, value))
+    def _build_url(self, str_or_url: StrOrURL) -> URL:
+        """The URL that a request for |str_or_url| goes to."""
+        from yarl import URL
+
+        url = URL(str_or_url)
+        if self._base_url is not None and not url.absolute:
+            return self._base_url.join(url)
+        return url
+
+    def _add_secrets(self, pairs: Pairs, url: str, auth: Any, login: str | None) -> None:
+        """Adds the Authorization of |auth|, of the URL or of the session, and the
+        session's secret headers, unless the request has its own."""
+        default = self._default_auth if auth is None and login is None else None
+        # The session's auth is for the base URL's origin, if there is one.
+        if default is not None and (self._base_text is None or same_origin(self._base_text, url)):
+            auth = default
+        secret = [pair for pair in self._secret if not is_named(pairs, pair[0].lower())]
+        pairs.extend(secret)
+        if auth is not None or login is not None:
+            credentials(pairs, login, auth)
 
     def _add_body(self, pairs: Pairs, data: Any, json: Any, skip: Iterable[str] | None) -> Body:
         from .body import encode_data, encode_json
@@ -331,7 +421,7 @@ class ClientSession:
         if json is None:
             body, kind = encode_data(data)
         elif data is None:
-            body = encode_json(json, self._json_bytes or self._json_serialize)
+            body = encode_json(json, self._json_serialize_bytes or self._json_serialize)
             kind = "application/json"
         else:
             raise ValueError("data and json parameters can not be used at the same time")
@@ -380,100 +470,6 @@ class ClientSession:
             self._header_source = list(self._header_dict.items())
             self._prepare()
 
-    # --- settings ---
-
-    @property
-    def headers(self) -> CIMultiDict[str]:
-        """The default headers; changing them changes the requests to come."""
-        if self._header_dict is None:
-            from multidict import CIMultiDict, getversion
-
-            self._header_dict = CIMultiDict(self._header_source)
-            self._header_seen = getversion(self._header_dict)
-            self._settle()
-        headers: CIMultiDict[str] = self._header_dict
-        return headers
-
-    @property
-    def cookie_jar(self) -> CookieJar:
-        """The jar."""
-        return self._jar
-
-    @property
-    def connector(self) -> BaseConnector | None:
-        """What makes the connections; None once the session is closed."""
-        if self._connector is None and self._pool is not None and not self._closed:
-            from .connector import TCPConnector
-
-            self._connector = TCPConnector.over(self._pool)
-        return self._connector
-
-    @property
-    def connector_owner(self) -> bool:
-        """True if closing the session closes the connector."""
-        return self._connector_owner
-
-    @property
-    def closed(self) -> bool:
-        """True once the session or its connector is closed."""
-        return self._closed or (self._pool is not None and self._pool.closed)
-
-    @property
-    def timeout(self) -> ClientTimeout:
-        """The limits of time for each request."""
-        return self._timeout
-
-    @property
-    def auth(self) -> Any:
-        """The default auth."""
-        return self._auth
-
-    @property
-    def skip_auto_headers(self) -> frozenset[str]:
-        """Names, in lower case, of automatic headers that are not sent."""
-        return self._skip
-
-    @property
-    def json_serialize(self) -> Callable[[Any], str]:
-        """What turns `json` into text."""
-        if self._json_serialize is None:
-            from json import dumps
-
-            return dumps
-        return self._json_serialize
-
-    @property
-    def raise_for_status(self) -> bool:
-        """True if statuses from 400 on raise ClientResponseError."""
-        return self._raise_for_status
-
-    @property
-    def auto_decompress(self) -> bool:
-        """True if content codings are undone."""
-        return self._auto_decompress
-
-    @property
-    def trust_env(self) -> bool:
-        """What was given; proxies of the environment are not used."""
-        return self._trust_env
-
-    @property
-    def requote_redirect_url(self) -> bool:
-        """What was given; URLs are never requoted."""
-        return self._requote_redirect_url
-
-    @property
-    def version(self) -> HttpVersion:
-        """The version of HTTP."""
-        return self._version
-
-    @property
-    def loop(self) -> AbstractEventLoop:
-        """The loop given, else the running one. RuntimeError."""
-        from asyncio import get_running_loop
-
-        return self._loop or get_running_loop()
-
     # --- the end ---
 
     async def close(self) -> None:
@@ -483,14 +479,17 @@ class ClientSession:
             return
         self._closed = True
         self._settle()
-        if self._connector_owner and self._pool is not None:
-            self._pool.close()
-        self._connector = None
+        if self._connector_owner:
+            if self._made is not None:
+                await self._made.close()
+            elif self._pool is not None:
+                self._pool.close()
+        self._made = None
 
     def detach(self) -> None:
         """Gives the connector up without closing it; the session is closed."""
         self._closed = True
-        self._connector = None
+        self._made = None
         self._settle()
 
     def __enter__(self) -> NoReturn:
@@ -512,37 +511,75 @@ class ClientSession:
 
     # What is needed at the end is bound here: a session may outlive modules.
     def __del__(self, _warn: Any = warnings.warn, _kind: Any = ResourceWarning) -> None:
-        if getattr(self, "_closed", True) or not (self._used and self._connector_owner):
+        if getattr(self, "_closed", True) or self._pool is None or self._pool.closed:
             return
-        if self._pool is not None and not self._pool.closed:
-            # The pool goes with the last reference to it, and closes its sockets.
-            _warn(f"Unclosed client session {self!r}", _kind, stacklevel=2, source=self)
+        # One that was made outside of a loop and never used has nothing to lose.
+        if self._loop is None and not self._pool.stats()["open"]:
+            return
+        # The pool goes with the last reference to it, and closes its sockets.
+        _warn(f"Unclosed client session {self!r}", _kind, stacklevel=2, source=self)
+        if self._loop is not None and not self._loop.is_closed() and self._loop.get_debug():
+            context = {"client_session": self, "message": "Unclosed client session"}
+            self._loop.call_exception_handler(context)
 
 
-def request(method: str, url: StrOrURL, **kwargs: Any) -> Fetch[ClientResponse]:
+def _given(request: Any) -> Request:
+    """What a verb returns: coroutines of a _request() that was replaced can be
+    entered with `async with` too."""
+    if request.__class__ is _Fetch or isinstance(request, RequestContextManager):
+        return request
+    return RequestContextManager(request)
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    from asyncio import get_running_loop
+
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _resolving(
+    kind: type[ClientResponse], resolver: Callable[[ClientResponse, bytes], str]
+) -> type[ClientResponse]:
+    """|kind| that asks |resolver| for the encoding of texts that name none."""
+    return type(kind.__name__, (kind,), {"_resolve_charset": staticmethod(resolver)})
+
+
+def request(
+    method: str,
+    url: StrOrURL,
+    *,
+    version: HttpVersion = HttpVersion11,
+    connector: BaseConnector | None = None,
+    loop: AbstractEventLoop | None = None,
+    **kwargs: Any,
+) -> Request:
     """One request without a session: to be awaited, or entered with `async
-    with`. Goes over the connections of the running loop, or of `connector`.
+    with`. Goes over the connections of the running loop, or of |connector|.
     Parameters and errors as ClientSession.request(). Cookies are not kept."""
     global _sessionless
-    connector = kwargs.pop("connector", None)
     if connector is not None:
         session = ClientSession(
             connector=connector, connector_owner=False, cookie_jar=DummyCookieJar()
         )
-    else:
-        if _sessionless is None:
-            _sessionless = _Sessionless()
-        session = _sessionless
-    return session._request(method, url, **kwargs)
+        sent = session._request(method, url, **kwargs)
+        session.detach()  # the request has what it needs of it
+        return sent
+    if _sessionless is None:
+        _sessionless = _make_sessionless()
+    return _sessionless._request(method, url, **kwargs)
 
 
-class _Sessionless(ClientSession):
+def _make_sessionless() -> ClientSession:
     """The defaults of a session, the pool of whatever loop runs. One serves all
     loops and threads, as it keeps nothing."""
+    session = ClientSession(connector_owner=False, cookie_jar=DummyCookieJar())
+    session._pool = None  # which the engine takes for the loop's own
+    session._loop = None
+    return session
 
-    def __init__(self) -> None:
-        super().__init__(connector_owner=False, cookie_jar=DummyCookieJar())
-        self._pool = None  # which the engine takes for the loop's own
 
-
-_sessionless: _Sessionless | None = None
+_sessionless: ClientSession | None = None
+_Fetch = _core.Fetch

@@ -79,8 +79,7 @@ def derive(base: _core.Options, **changes: Any) -> _core.Options:
 
 
 def tls_context(value: Any) -> Any:
-    """What the engine takes as context for the `ssl` of a caller. TypeError;
-    NotImplementedError for a Fingerprint."""
+    """What the engine takes as context for the `ssl` of a caller. TypeError."""
     import ssl
 
     if value is True or value is None:
@@ -89,9 +88,11 @@ def tls_context(value: Any) -> Any:
         return unverified_context
     if isinstance(value, ssl.SSLContext):
         return value
-    if type(value).__name__ == "Fingerprint":
-        raise NotImplementedError("ssl=Fingerprint(...): pinning is not there yet")
-    raise TypeError(f"ssl must be True, False or an ssl.SSLContext, not {value!r}")
+    if type(value).__name__ == "Fingerprint":  # ours, or that of aiohttp itself
+        from .fingerprint import pinned_context
+
+        return pinned_context(value.fingerprint)
+    raise TypeError(f"ssl should be SSLContext, bool, Fingerprint or None, got {value!r} instead.")
 
 
 def default_headers(

@@ -6,6 +6,7 @@
 static PyObject *
 Fetch_aenter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
+    ((FetchObject *)self)->entered = 1;
     return Py_NewRef(self);
 }
 

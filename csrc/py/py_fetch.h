@@ -32,6 +32,7 @@ typedef struct FetchObject {
     unsigned ended : 1; /* the hop is over, see |code| and |response| */
     unsigned ask : 1;   /* policy has a say */
     unsigned running : 1;
+    unsigned entered : 1; /* by `async with` */
     unsigned event_count;
     struct {
         aif_phase phase;

@@ -568,6 +568,7 @@ conclude(FetchObject *self, ResponseObject *r)
     }
     rc = self->ask && self->options->policy != NULL ? ask_policy(self, r) : 1;
     if (rc == 1) {
+        r->entered = self->entered;
         wait_set_result(&self->wait, (PyObject *)r);
     }
     return rc;

@@ -272,6 +272,12 @@ Response_get_reused(PyObject *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(((ResponseObject *)self)->reused);
 }
 
+static PyObject *
+Response_get_in_context(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((ResponseObject *)self)->entered);
+}
+
 /* ---- the type ----------------------------------------------------------- */
 
 static int
@@ -368,8 +374,7 @@ static PyMemberDef Response_members[] = {
     {"minor", T_INT, offsetof(ResponseObject, minor), READONLY, NULL},
     {"reason", T_OBJECT_EX, offsetof(ResponseObject, reason), READONLY, NULL},
     {"method", T_OBJECT_EX, offsetof(ResponseObject, method), READONLY, NULL},
-    {"history", T_OBJECT_EX, offsetof(ResponseObject, history), READONLY,
-     NULL},
+    {"history", T_OBJECT_EX, offsetof(ResponseObject, history), 0, NULL},
     {"url_text", T_OBJECT_EX, offsetof(ResponseObject, url_text), READONLY,
      NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(ResponseObject, weakrefs),
@@ -388,6 +393,7 @@ static PyGetSetDef Response_getset[] = {
     {"timings", Response_get_timings, NULL, NULL, NULL},
     {"peer", Response_get_peer, NULL, NULL, NULL},
     {"reused", Response_get_reused, NULL, NULL, NULL},
+    {"in_context", Response_get_in_context, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -49,6 +49,7 @@ typedef struct ResponseObject {
     unsigned cutting : 1;  /* ... and the connection with it */
     unsigned taken : 1;    /* parts were handed out: body is not all */
     unsigned reused : 1;
+    unsigned entered : 1; /* its Fetch was, by `async with` */
 } ResponseObject;
 
 /* A response of |options|' class for the head in |p|, whose fields it

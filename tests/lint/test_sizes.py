@@ -90,4 +90,7 @@ def test_lines_of_c() -> None:
 
 
 def test_names() -> None:
-    assert [name_of(path) for path in all_files() if path.stem.lower() in BANNED_NAMES] == []
+    # aiohttp has a module of that name, which its users import.
+    kept = {"aiofast/helpers.py"}
+    found = {name_of(path) for path in all_files() if path.stem.lower() in BANNED_NAMES}
+    assert found - kept == set()

@@ -1,0 +1,16 @@
+"""aiohttp.client_reqrep: requests and responses by aiohttp's module name."""
+
+from __future__ import annotations
+
+from .errors import ConnectionKey, RequestInfo
+from .fields import ContentDisposition
+from .fingerprint import Fingerprint
+from .response import ClientResponse
+
+__all__ = (
+    "ClientResponse",
+    "ConnectionKey",
+    "ContentDisposition",
+    "Fingerprint",
+    "RequestInfo",
+)

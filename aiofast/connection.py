@@ -1,0 +1,73 @@
+"""What can be seen of a connection while a response has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._core import ResponseBase
+
+
+class Transport:
+    """The read-only face of a connection's transport: connections belong to the
+    engine, which alone reads and writes."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: ResponseBase) -> None:
+        self._response = response
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`peername`: (host, port), for IPv6 with flow and scope; the path of a
+        Unix socket. |default| for all else."""
+        if name != "peername":
+            return default
+        return _peername(self._response.peer) or default
+
+    def is_closing(self) -> bool:
+        """True once the exchange is over."""
+        return self._response.complete
+
+    def close(self) -> None:
+        """Closes the connection, unless the body is whole."""
+        self._response.close()
+
+    abort = close
+
+
+class Connection:
+    """A connection as long as a response has it. `closed`, `transport`;
+    release() and close() are those of the response."""
+
+    __slots__ = ("_response", "protocol")
+
+    def __init__(self, response: ResponseBase) -> None:
+        self._response = response
+        self.protocol = None  # the engine parses
+
+    @property
+    def closed(self) -> bool:
+        """True once the response is done with it."""
+        return self._response.complete
+
+    @property
+    def transport(self) -> Transport | None:
+        """None once the response is done with it."""
+        return None if self._response.complete else Transport(self._response)
+
+    def release(self) -> None:
+        """Gives the connection back to the pool."""
+        self._response.release()
+
+    def close(self) -> None:
+        """Closes the connection, unless the body is whole."""
+        self._response.close()
+
+
+def _peername(peer: str) -> Any:
+    host, colon, port = peer.rpartition(":")
+    if not colon or not port.isdecimal():
+        return peer
+    if host.startswith("["):
+        return host[1:-1], int(port), 0, 0
+    return host, int(port)
