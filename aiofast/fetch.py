@@ -102,13 +102,9 @@ def _fetch_with(
     add_login(pairs, login, auth)
     if cookies:
         pairs = _with_cookies(pairs, cookies)
-    body = _add_body(pairs, data, json) if data is not None or json is not _UNSET else None
-    if sending or body is not None:
-        from .body import settle_body
-
-        body = settle_body(pairs, body, sending)
-        for name in sending:
-            raise TypeError(f"fetch() got an unexpected keyword argument {name!r}")
+    body = None
+    if data is not None or json is not _UNSET or sending:
+        body = _add_body(pairs, data, json, sending)
     query = None
     if params is not None:
         from .query import encode_query
@@ -153,18 +149,21 @@ def _with_cookies(pairs: Pairs, cookies: Any) -> Pairs:
     return pairs
 
 
-def _add_body(pairs: Pairs, data: Any, json: Any) -> Body:
-    from .body import encode_data, encode_json
+def _add_body(pairs: Pairs, data: Any, json: Any, sending: Any) -> Body | None:
+    from .body import encode_data, encode_json, settle_body
 
+    body: Body | None = None
     if json is not _UNSET:
         if data is not None:
             raise ValueError("data and json parameters can not be used at the same time")
-        body: Body = encode_json(json)
-        kind = "application/json"
-    else:
+        body, kind = encode_json(json), "application/json"
+    elif data is not None:
         body, kind = encode_data(data)
-    if not is_named(pairs, "content-type"):
+    if body is not None and not is_named(pairs, "content-type"):
         pairs.append(("Content-Type", kind))
+    body = settle_body(pairs, body, sending)
+    for name in sending:
+        raise TypeError(f"fetch() got an unexpected keyword argument {name!r}")
     return body
 
 

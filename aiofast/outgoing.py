@@ -52,7 +52,10 @@ def header_pairs(headers: Any) -> Pairs:
 
 def is_named(pairs: Pairs, name: str) -> bool:
     """True if |pairs| hold the header |name|, which is in lower case."""
-    return any(isinstance(pair[0], str) and pair[0].lower() == name for pair in pairs)
+    for given, _ in pairs:
+        if isinstance(given, str) and len(given) == len(name) and given.lower() == name:
+            return True
+    return False
 
 
 def add_login(pairs: Pairs, login: str | None, auth: Any) -> None:

@@ -194,6 +194,17 @@ check_fields(plan *p)
     return 0;
 }
 
+/* 1 if the defaults were checked and framed before, and nothing overrides
+ * them. */
+static int
+are_lines_ready(const plan *p)
+{
+    const aif_h1head *head = p->head;
+
+    return head->lines.len > 0
+           && (head->fields == NULL || head->fields->count == 0);
+}
+
 static int
 check_defaults(plan *p)
 {
@@ -202,6 +213,9 @@ check_defaults(plan *p)
     unsigned i;
     int rc;
 
+    if (are_lines_ready(p)) {
+        return grow(p, p->head->lines.len);
+    }
     if (h == NULL) {
         return 0;
     }
@@ -353,7 +367,12 @@ put_head(char *to, const plan *p, const char *framing, size_t framing_len)
     }
     to = put(to, "\r\n", 2);
     to = put_fields(to, p, head->fields, 0);
-    to = put_fields(to, p, head->defaults, 1);
+    if (are_lines_ready(p)) {
+        to = put(to, head->lines.ptr, head->lines.len);
+    }
+    else {
+        to = put_fields(to, p, head->defaults, 1);
+    }
     to = put(to, framing, framing_len);
     (void)put(to, "\r\n", 2);
 }
@@ -395,6 +414,26 @@ aif_h1write_head(aif_buf *out, const aif_h1head *head, aif_err *err)
     put_head(out->data + out->len, &p, framing, framing_len);
     out->len += p.size;
     return 0;
+}
+
+int
+aif_h1write_lines(aif_buf *out, const aif_header *defaults, aif_err *err)
+{
+    const aif_h1head head = {.fields = defaults, .body = AIF_H1_NO_BODY};
+    plan p = {.head = &head, .err = err};
+    int rc = check_fields(&p);
+
+    if (rc == 0 && (p.host_given || p.length_given)) {
+        rc = aif_err_set(err, AIF_EINVAL, "Host and framing are a head's own");
+    }
+    if (rc == 0) {
+        rc = aif_buf_reserve(out, p.size);
+    }
+    if (rc == 0 && p.size > 0) {
+        (void)put_fields(out->data + out->len, &p, defaults, 0);
+        out->len += p.size;
+    }
+    return rc;
 }
 
 int

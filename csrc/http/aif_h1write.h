@@ -21,7 +21,8 @@ typedef struct aif_h1head {
     aif_slice authority;        /* for Host, unless the caller set one */
     const aif_header *fields;   /* the caller's, in order; may be NULL */
     const aif_header *defaults; /* each sent unless |fields| has its name */
-    int64_t body;               /* length, AIF_H1_NO_BODY or AIF_H1_CHUNKED */
+    aif_slice lines; /* |defaults| by aif_h1write_lines(), or none */
+    int64_t body;    /* length, AIF_H1_NO_BODY or AIF_H1_CHUNKED */
 } aif_h1head;
 
 /* Appends the head with its empty line to |out|: request line, Host first
@@ -35,6 +36,12 @@ typedef struct aif_h1head {
  * |err| that names the field or part but not its value; AIF_ETOOBIG;
  * AIF_ENOMEM. On failure |out| is as it was. */
 int aif_h1write_head(aif_buf *out, const aif_h1head *head, aif_err *err);
+
+/* Appends the lines of |defaults|, checked and framed, for heads to come that
+ * have no |fields|: these need not look at them again. Fails as
+ * aif_h1write_head(), and with AIF_EINVAL if one of them is not simply copied
+ * (Host, framing), which only a head can judge. */
+int aif_h1write_lines(aif_buf *out, const aif_header *defaults, aif_err *err);
 
 /* Appends the line that opens a chunk of |len| > 0 bytes. The chunk's data and
  * CRLF follow; the last chunk is the constant below. AIF_EINVAL for 0, which

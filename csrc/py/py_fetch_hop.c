@@ -338,6 +338,8 @@ start_hop_at(FetchObject *self, const aif_url *u, const aif_header *fields,
         .authority = aif_url_authority(u),
         .fields = fields,
         .defaults = &self->options->defaults,
+        .lines =
+            aif_buf_slice(&self->options->lines, 0, self->options->lines.len),
     };
     aif_fetch *f;
     int rc;

@@ -279,6 +279,7 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         "allow_private", "max_ratio",      NULL};
     core_state *st = state_of_type(type);
     named n = {0};
+    aif_err err = {0};
     OptionsObject *o;
 
     if (st == NULL
@@ -305,6 +306,7 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     o->st = st;
     aif_header_init(&o->defaults, AIF_MAX_REQUEST_HEAD, 1000);
+    aif_buf_init(&o->lines, AIF_MAX_REQUEST_HEAD);
     if (start_from(o, (OptionsObject *)n.base, n.defaults == NULL) < 0
         || apply_objects(o, &n) < 0 || apply_flags(o, &n) < 0
         || apply_limits(o, &n) < 0)
@@ -312,6 +314,8 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(o);
         return NULL;
     }
+    /* Where it fails, each request says what is wrong. */
+    (void)aif_h1write_lines(&o->lines, &o->defaults, &err);
     return (PyObject *)o;
 }
 
@@ -347,6 +351,7 @@ Options_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     (void)Options_clear(self);
     Py_CLEAR(o->response_class);
+    aif_buf_fini(&o->lines);
     aif_header_fini(&o->defaults);
     type->tp_free(self);
     Py_DECREF(type);

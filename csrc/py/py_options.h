@@ -14,6 +14,7 @@ typedef struct OptionsObject {
                                      NULL */
     PyObject *server_hostname;    /* str or NULL */
     aif_header defaults;
+    aif_buf lines;           /* the same as lines, if they allow it */
     aif_fetch_limits limits; /* total_due holds a duration here */
     aif_h1parse_limits parse;
     uint64_t max_body;

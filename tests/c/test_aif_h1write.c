@@ -38,6 +38,32 @@ fill(aif_header *h, const char *const *lines)
     }
 }
 
+/* The same head with defaults that were framed before is the same head. */
+static void
+check_with_lines(aif_h1head head, const aif_buf *want, size_t from, int rc)
+{
+    aif_buf lines, out;
+    aif_err err;
+
+    aif_buf_init(&lines, 1u << 20);
+    aif_buf_init(&out, want->max - from);
+    aif_err_reset(&err);
+    if (aif_h1write_lines(&lines, head.defaults, &err) == 0) {
+        head.lines = aif_buf_slice(&lines, 0, lines.len);
+        aif_err_reset(&err);
+        CHECK_EQ_INT(aif_h1write_head(&out, &head, &err), rc);
+        CHECK_EQ_INT(out.len, want->len - from);
+        CHECK(out.len == 0 || out.len != want->len - from
+              || memcmp(out.data, want->data + from, out.len) == 0);
+    }
+    else {
+        CHECK_EQ_INT(err.code, AIF_EINVAL);
+        CHECK_EQ_INT(lines.len, 0);
+    }
+    aif_buf_fini(&lines);
+    aif_buf_fini(&out);
+}
+
 /* Writes |r| behind a byte that must stay. All parts end where their blocks
  * do. */
 static int
@@ -55,12 +81,14 @@ write_request(aif_buf *out, const request *r, aif_err *err)
         .defaults = &defaults,
         .body = r->body,
     };
+    const size_t before = out->len;
     int rc;
 
     fill(&fields, r->fields);
     fill(&defaults, r->defaults);
     aif_err_reset(err);
     rc = aif_h1write_head(out, &head, err);
+    check_with_lines(head, out, before, rc);
     aif_header_fini(&fields);
     aif_header_fini(&defaults);
     free((void *)(uintptr_t)head.method.ptr);
