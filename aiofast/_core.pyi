@@ -75,6 +75,10 @@ class Upload:
     def fail(self, exc: BaseException, /) -> None: ...  # the request fails with it
 
 @final
+class FileRead(Wait[bytes]):
+    """A part of a file to come."""
+
+@final
 class Options:
     """How requests are made: built once, shared by many fetches. Unnamed
     settings come from |base|, else from the defaults shown."""
@@ -182,6 +186,7 @@ def fetch(
     trace: Callable[[str, float], object] | None,  # (phase, seconds since the start) as it ends
     /,
 ) -> Fetch[Any]: ...
+def read_file(fd: int, offset: int, length: int, /) -> Wait[bytes]: ...  # off the loop's thread
 def done(value: _T, /) -> Wait[_T]: ...  # a Wait that is done
 def url_join(base: str, reference: str, /) -> str: ...  # RFC 3986 5.2; InvalidURL
 def url_origin(url: str, /) -> tuple[str, str, int]: ...  # scheme, host, port; InvalidURL

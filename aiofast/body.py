@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     class Sending(TypedDict, total=False):
         """How a body is sent."""
 
+        compress: bool | str | None
         chunked: bool | None
         expect100: bool | float
         trailers: Trailers
@@ -74,7 +75,7 @@ def encode_data(data: Any) -> tuple[Body, str]:
     )
 
 
-_SENDING = ("chunked", "expect100", "trailers", "progress")
+_SENDING = ("compress", "chunked", "expect100", "trailers", "progress")
 _FRAMING = ("transfer-encoding", "expect")
 _FRAMING_LENGTHS = frozenset(map(len, _FRAMING))  # spares nearly every lower()
 

@@ -114,7 +114,9 @@ def _os_error(sys: int, text: str) -> OSError:
 def _reason(facts: Mapping[str, Any]) -> str:
     sys = facts.get("sys") or 0
     if 0 > sys > _EAI_FIRST:
-        return os.strerror(-sys)
+        # What the engine adds to the system's reason stands behind a semicolon.
+        more = (facts.get("text") or "").partition("; ")[2]
+        return f"{os.strerror(-sys)}; {more}" if more else os.strerror(-sys)
     return facts.get("text") or "failed"
 
 

@@ -182,6 +182,8 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
         file, from where it stands; an iterable or asynchronous iterable of bytes,
         taken as the peer takes it. With a Content-Length among the headers it has
         to have that many bytes, else it goes out chunked (RFC 9112 7.1).
+    compress: "gzip", "deflate", "br", "zstd" (the last two where their library is
+        there) or True for deflate: the content coding of the body.
     chunked: True to send any body chunked.
     expect100: True, or seconds to wait (5), to send the body only once the server
         has said 100 (Continue) (RFC 9110 10.1.1).

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cookies import merge_cookies
 from .outgoing import take_cookie
-from .redirects import next_hop, status_error
+from .redirects import next_hop, status_error, unexpecting
 
 if TYPE_CHECKING:
     from ._core import Fetch, ResponseBase
@@ -48,6 +48,10 @@ class SessionPolicy:
         jar = self.jar
         if jar is not None and response.header("Set-Cookie") is not None:
             jar.learn(response)
+        if response.status == 417:
+            hop = unexpecting(fetch)
+            if hop is not None:
+                return hop[0], hop[1], self._again(fetch, hop[2], hop[1]), hop[3]
         if response.status >= 400:
             if self.raising:
                 raise status_error(response)
@@ -56,9 +60,13 @@ class SessionPolicy:
         if hop is None:
             return None
         method, url, pairs, body = hop
+        return method, url, self._again(fetch, pairs, url), body
+
+    def _again(self, fetch: Fetch[Any], pairs: Pairs, url: str) -> HopHeaders:
+        """|pairs| with the Cookie for |url|."""
         pairs, cookie = take_cookie(pairs)
         own = None
         if cookie is not None:  # it is still there, so the origin is the same
             sent = fetch.headers
             own = sent.own if isinstance(sent, HopHeaders) else cookie
-        return method, url, with_cookies(pairs, own, jar, url), body
+        return with_cookies(pairs, own, self.jar, url)

@@ -36,7 +36,6 @@ LATER_IN_SESSION = frozenset(
 # that mean nothing are accepted.
 _LATER_IN_REQUEST = frozenset(
     (
-        "compress",
         "proxy",
         "proxy_auth",
         "proxy_headers",

@@ -17,6 +17,7 @@ from ._core import url_join, url_origin
 from .auth import split_userinfo
 from .errors import (
     SECRETS,
+    ClientPayloadError,
     ClientResponseError,
     InvalidURL,
     TooManyRedirects,
@@ -42,10 +43,25 @@ _OF_BODY = frozenset(("transfer-encoding", "expect", "trailer", "digest"))
 def policy(fetch: Fetch[Any], response: ResponseBase) -> Hop | None:
     """The next hop of |fetch| after |response|, or None to stay with it.
     ClientResponseError, InvalidURL and its subclasses, TooManyRedirects."""
+    if response.status == 417:
+        hop = unexpecting(fetch)
+        if hop is not None:
+            return hop
     if response.status >= 400:
         # Asked only where the caller wants bad statuses raised.
         raise status_error(response)
     return next_hop(fetch, response)
+
+
+def unexpecting(fetch: Fetch[Any]) -> Hop | None:
+    """The request of |fetch|, answered with 417, without its expectation of 100
+    (Continue) (RFC 9110 10.1.1); None if it had none."""
+    body = fetch.body
+    if not getattr(body, "expect", 0) or body.used_up:
+        return None
+    body.expect = 0.0
+    pairs = [pair for pair in header_pairs(fetch.headers) if pair[0].lower() != "expect"]
+    return fetch.method, fetch.url, pairs, body
 
 
 def status_error(response: ResponseBase) -> ClientResponseError:
@@ -75,6 +91,8 @@ def next_hop(fetch: Fetch[Any], response: ResponseBase) -> Hop | None:
     if becomes_get(response.status, method):
         method, body = "GET", None
         headers = [pair for pair in headers if not _is_of_body(pair[0])]
+    elif getattr(body, "used_up", False):
+        raise used_up(fetch, response)
     if not same_origin(fetch.url, url):
         headers = [pair for pair in headers if not _is_of_origin(pair[0])]
     if login is not None:
@@ -111,6 +129,17 @@ def target(base: str, location: str) -> tuple[str, str | None]:
 def same_origin(one: str, other: str) -> bool:
     """RFC 6454 5: scheme, host and port are equal."""
     return url_origin(one) == url_origin(other)
+
+
+def used_up(fetch: Fetch[Any], response: ResponseBase) -> ClientPayloadError:
+    """The error for a redirect that wants the body of |fetch| once more."""
+    error = ClientPayloadError(
+        f"Cannot follow the redirect ({response.status}): the body of the request was sent and "
+        "cannot be replayed. Pass bytes, a file that can be read again or an iterable that is "
+        "no iterator, or allow_redirects=False"
+    )
+    error.url, error.method = redact(fetch.url), fetch.method
+    return error
 
 
 def too_many(fetch: Fetch[Any], response: ResponseBase) -> TooManyRedirects:

@@ -29,7 +29,7 @@ STEP = 64 * 1024  # bytes of a piece where the size is ours to choose
 class Source:
     """A body in pieces. `length` is None where it is not known: chunked."""
 
-    __slots__ = ("expect", "length", "progress", "replayable", "trailers", "wrapping")
+    __slots__ = ("expect", "length", "progress", "replayable", "started", "trailers", "wrapping")
     length: int | None
     replayable: bool  # may be sent again, for a redirect or another try
 
@@ -40,14 +40,21 @@ class Source:
         self.progress: Progress | None = None
         self.trailers: Any = None
         self.wrapping = False
+        self.started = False
 
     def start(self, upload: Upload, context: Context) -> Task[None]:
         """Called by the engine each time it wants the body from its beginning."""
+        self.started = True
         return get_running_loop().create_task(self._send(upload), context=context)
 
     async def write_to(self, out: Out) -> None:
         """Writes all of the body."""
         raise NotImplementedError
+
+    @property
+    def used_up(self) -> bool:
+        """True if the body cannot be sent (again)."""
+        return self.started and not self.replayable
 
     async def _send(self, upload: Upload) -> None:
         out = Out(upload, self.progress, self.length)
@@ -182,6 +189,7 @@ def settle(
     pairs: Pairs,
     body: Any,
     *,
+    compress: bool | str | None = None,
     chunked: bool | None = None,
     expect100: float | bool = False,
     trailers: Any = None,
@@ -200,6 +208,8 @@ def settle(
             raise ValueError("trailers need a chunked body, so there is no Content-Length")
         chunked = True
         _announce(pairs, trailers)
+    if compress and body is not None:
+        length = None  # the caller's is that of what is not sent
     wait = 5.0 if expect100 is True else float(expect100 or 0)
     if any(n.lower() == "expect" and v.lower() == "100-continue" for n, v in pairs):
         wait = wait or 5.0
@@ -207,6 +217,8 @@ def settle(
         pairs.append(("Expect", "100-continue"))
     if body is None:
         return None
+    if compress:
+        body = _compress(pairs, body, compress)
     if not isinstance(body, Source):
         if not (chunked or wait or progress is not None):
             return body
@@ -222,6 +234,19 @@ def settle(
     body.progress = progress
     body.wrapping = wrapping
     return body
+
+
+def _compress(pairs: Pairs, body: Any, compress: bool | str) -> Any:
+    from .compress import coding_of, compressed
+
+    if any(name.lower() == "content-encoding" for name, _ in pairs):
+        raise ValueError("compress can not be set if Content-Encoding header is set")
+    if not isinstance(body, Source) and not len(body):
+        return body
+    coding = coding_of(compress)
+    pairs[:] = [pair for pair in pairs if pair[0].lower() != "content-length"]
+    pairs.append(("Content-Encoding", coding))
+    return compressed(body, coding)
 
 
 def _take_chunked(pairs: Pairs, chunked: bool | None) -> bool:

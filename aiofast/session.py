@@ -241,7 +241,7 @@ class ClientSession(SessionSettings):
         allow_redirects=True, max_redirects=10 (0: no end), raise_for_status,
         timeout (seconds, ClientTimeout, None for no limit), ssl, server_hostname,
         auto_decompress, max_line_size, max_field_size, max_headers, allow_private;
-        for the body chunked, expect100, trailers, progress as in aiofast.fetch().
+        for the body compress, chunked, expect100, trailers and progress as in fetch().
         When awaited: ClientError and its subclasses; RuntimeError if the session
         is closed; TypeError, ValueError, NotImplementedError for arguments.
         """

@@ -7,6 +7,7 @@
 #include "http/aif_h1parse.h"
 #include "py/py_fetch.h"
 #include "py/py_host.h"
+#include "py/py_pread.h"
 #include "py/py_url.h"
 #include "py/py_wait.h"
 
@@ -47,6 +48,8 @@ core_close_loop(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyMethodDef core_methods[] = {
     {"fetch", (PyCFunction)(void (*)(void))core_fetch, METH_FASTCALL,
      PyDoc_STR("Make a Fetch.")},
+     {"read_file", core_read_file, METH_VARARGS,
+      PyDoc_STR("Read part of a file off the loop's thread.")},
      {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
       {"url_join", (PyCFunction)(void (*)(void))core_url_join, METH_FASTCALL,
        PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},

@@ -502,7 +502,7 @@ take_next(FetchObject *self, PyObject *next, ResponseObject *r)
         PyBuffer_Release(&self->view);
     }
     Py_XSETREF(self->body, Py_NewRef(PyTuple_GET_ITEM(next, 3)));
-    self->redirects--;
+    self->redirects -= is_redirect(r->status);
     return 0;
 }
 

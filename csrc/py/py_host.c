@@ -380,6 +380,13 @@ host_close(HostObject *h)
     while ((node = aif_list_head(&h->work)) != NULL) {
         WaitObject *w = AIF_LIST_ENTRY(node, WaitObject, work);
 
+        if (w->state == WAIT_PENDING) {
+            PyErr_SetString(PyExc_RuntimeError, "the engine was closed");
+            wait_fail(w);
+            if (loop_is_open(h)) {
+                wait_schedule(w);
+            }
+        }
         w->host = NULL;
         host_drop(w);
     }

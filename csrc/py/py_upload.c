@@ -188,17 +188,25 @@ is_under_way(const UploadObject *self)
 }
 
 static int
+is_stopped(const UploadObject *self)
+{
+    return self->core.state == AIF_UPLOAD_IDLE
+           || self->core.state == AIF_UPLOAD_STOPPED;
+}
+
+static int
 upload_ready(WaitObject *w)
 {
     UploadObject *self = upload_of(w);
 
     if (self->stop || self->ended) {
         self->stop = 0;
+        self->told = 1;
         drop_view(self);
-        if (self->writer != NULL) {
-            wait_finish(self->writer);
-        }
         cancel_task(self);
+        if (self->writer != NULL) {
+            wait_finish(self->writer); /* It was not the task that waited. */
+        }
     }
     if (self->ended) {
         w->state = WAIT_DONE;
@@ -212,6 +220,7 @@ upload_ready(WaitObject *w)
     }
     if (self->begin) {
         self->begin = 0;
+        self->told = 0;
         start_task(self);
     }
     return 0;
@@ -230,7 +239,9 @@ piece_ready(WaitObject *w)
     int code = self->taken_code;
     aif_err err = {0};
 
-    if (is_under_way(self)) {
+    if (is_under_way(self) || (is_stopped(self) && !self->told)) {
+        /* A task that is about to be cancelled hears of nothing else before,
+         * or the cancellation would come in the middle of its clean-up. */
         Py_DECREF(self);
         return 0;
     }
@@ -240,9 +251,7 @@ piece_ready(WaitObject *w)
         self->writer = NULL;
         Py_DECREF(w); /* The drain holds its own reference. */
     }
-    if (code == 0 && self->core.state != AIF_UPLOAD_OPEN
-        && self->core.state != AIF_UPLOAD_ENDED)
-    {
+    if (code == 0 && is_stopped(self)) {
         code = AIF_ECLOSED;
     }
     if (code == 0) {
@@ -293,6 +302,10 @@ given(UploadObject *self, int rc, size_t len, const aif_err *err)
     core_state *st = self->wait.st;
     PyObject *w;
 
+    if (rc == AIF_ECLOSED && is_stopped(self) && !self->told) {
+        drop_view(self);
+        return new_writer(self); /* The task is about to be cancelled. */
+    }
     if (rc < 0) {
         drop_view(self);
         return refuse(self, rc, err);
@@ -321,7 +334,7 @@ check_open(UploadObject *self)
 {
     HostObject *h = self->wait.host;
 
-    if (h == NULL || h->closed || self->ended) {
+    if (h == NULL || h->closed || self->told) {
         (void)refuse(self, AIF_ECLOSED, NULL);
         return -1;
     }

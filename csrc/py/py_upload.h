@@ -25,6 +25,7 @@ typedef struct UploadObject {
     unsigned begin : 1; /* the drain is to start the task */
     unsigned stop : 1;  /* ... to cancel it */
     unsigned ended : 1; /* ... and to let go of all */
+    unsigned told : 1;  /* the task knows that nobody takes more */
 } UploadObject;
 
 /* For |source|, which is no buffer. NULL with an exception. */

@@ -30,7 +30,7 @@ state_import(PyObject **slot, const char *module, const char *name)
 /* clang-format off */
 #define EACH_REFERENCE(X)                                                     \
     X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
-    X(response_type) X(upload_type) X(reset_error)                            \
+    X(response_type) X(upload_type) X(pread_type) X(reset_error)              \
     X(get_running_loop) X(cancelled_error)                                    \
     X(invalid_state_error) X(from_core) X(yarl_url) X(idna_encode)            \
     X(memory_bio) X(want_read) X(multidict_module) X(str_call_soon)           \
@@ -119,7 +119,7 @@ state_init(core_state *st, PyObject *module)
     if (wait_type_init(st) < 0 || fetch_type_init(st) < 0
         || options_type_init(st) < 0 || pool_type_init(st) < 0
         || host_type_init(st) < 0 || response_type_init(st) < 0
-        || upload_type_init(st) < 0)
+        || upload_type_init(st) < 0 || pread_type_init(st) < 0)
     {
         return -1;
     }

@@ -22,6 +22,7 @@ typedef struct core_state {
     PyTypeObject *host_type;
     PyTypeObject *response_type;
     PyTypeObject *upload_type;
+    PyTypeObject *pread_type;
 
     /* Imports from asyncio, at import. */
     PyObject *get_running_loop;
@@ -83,5 +84,6 @@ int pool_type_init(core_state *st);
 int host_type_init(core_state *st);
 int response_type_init(core_state *st);
 int upload_type_init(core_state *st);
+int pread_type_init(core_state *st);
 
 #endif

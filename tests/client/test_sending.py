@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 import weakref
+import zlib
 
 import aiofast
 import pytest
@@ -625,3 +626,299 @@ async def test_signals_reach_a_server_that_waits_for_the_first_piece():
 
     with pytest.raises(Mine):
         await asyncio.wait_for(aiofast.post(f"{server.url}/", data=pieces()), 5)
+
+
+# --- Expect: 100-continue -------------------------------------------------------
+
+GO = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def body_after(seconds, *interim):
+    """Reads a head, sees that nothing follows it for a while, then says |interim|
+    and reads the body."""
+
+    def step(peer):
+        while b"\r\n\r\n" not in peer.buffer:
+            peer.more()
+        pause(seconds)(peer)
+        assert peer.buffer.endswith(b"\r\n\r\n"), peer.buffer
+        peer.sock.setblocking(False)
+        try:
+            early = peer.sock.recv(1)
+        except BlockingIOError:
+            early = b""
+        peer.sock.setblocking(True)
+        assert early == b""
+        for each in interim:
+            peer.write(each)
+        request(peer)
+
+    return step
+
+
+@both
+@pytest.mark.parametrize("data", [b"whole", sync_pieces])
+async def test_the_body_waits_for_100_continue(post, data):
+    server = Scripted([body_after(0.1, GO), send(response())])
+    status, _ = await post(
+        f"{server.url}/", data=data() if callable(data) else data, expect100=True
+    )
+    (found,) = server.requests
+    assert status == 200
+    assert found.all("Expect") == ["100-continue"]
+    assert found.body == (WHOLE if callable(data) else data)
+
+
+async def test_other_interim_responses_are_no_continue():
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    server = Scripted([body_after(0, hint), send(response())])
+    with pytest.raises(aiofast.ServerTimeoutError):
+        await aiofast.post(f"{server.url}/", data=b"x", expect100=True, timeout=0.2)
+
+
+async def test_expect_of_the_callers_own_waits_too():
+    server = Scripted([body_after(0.1, GO), send(response())])
+    await aiofast.post(f"{server.url}/", data=b"x", headers={"expect": "100-continue"})
+    assert server.requests[0].body == b"x"
+
+
+async def test_a_server_that_never_says_continue_gets_the_body_all_the_same():
+    server = Scripted([body_after(0.1), send(response())])
+    found = await aiofast.post(f"{server.url}/", data=b"x", expect100=0.3)
+    assert found.status == 200
+    assert found.timings["total"] > 0.25
+
+
+@both
+async def test_a_final_status_is_obeyed(post):
+    taken = []
+
+    def pieces():
+        taken.append(1)
+        yield b"x"
+
+    no = response(b"no", status="401 No")
+    server = Scripted([head, send(no), eof], [answer(b"next")])
+    assert await post(f"{server.url}/", data=pieces(), expect100=True) == (401, b"no")
+    assert taken == []
+    found = await aiofast.get(f"{server.url}/")
+    assert (found.body, found.reused) == (b"next", False)
+
+
+@both
+async def test_417_sends_the_request_once_more_without_the_expectation(post):
+    no = response(b"", status="417 Expectation Failed")
+    server = Scripted([head, send(no), eof], [answer(b"done")])
+    assert await post(f"{server.url}/", data=sync_pieces(), expect100=True) == (200, b"done")
+    (found,) = server.requests
+    assert found.all("Expect") == []
+    assert found.body == WHOLE
+
+
+async def test_417_without_an_expectation_is_an_answer():
+    server = Scripted([answer(status="417 Expectation Failed")])
+    assert (await aiofast.post(f"{server.url}/", data=sync_pieces())).status == 417
+
+
+async def test_aiohttps_server_says_continue(web):
+    found = await aiofast.post(f"{web.url}/echo", data=async_pieces(), expect100=True)
+    assert found.json()["body"].encode("latin-1") == WHOLE
+    assert found.reused is False
+    assert (await aiofast.get(f"{web.url}/json")).reused is True
+
+
+async def test_expecting_is_cancelled_like_all_else():
+    server = Scripted([head, silence])
+    fetch = asyncio.ensure_future(aiofast.post(f"{server.url}/", data=b"x", expect100=60))
+    await server.reached(lambda: server.connections == 1)
+    await asyncio.sleep(0.02)
+    fetch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch
+
+
+# --- trailers, progress, compress -----------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("data", [b"whole", sync_pieces])
+async def test_trailers_follow_the_last_chunk(post, data):
+    server = Scripted([answer()])
+    made = data() if callable(data) else data
+    await post(f"{server.url}/", data=made, trailers={"X-Sum": "12", "X-Other": "b"})
+    (found,) = server.requests
+    assert found.raw.endswith(b"\r\n0\r\nX-Sum: 12\r\nX-Other: b\r\n\r\n")
+    assert found.all("Trailer") == ["X-Sum, X-Other"]
+    assert found.body == (WHOLE if callable(data) else data)
+
+
+async def test_trailers_may_be_known_only_at_the_end():
+    server = Scripted([answer()])
+    total = 0
+
+    def pieces():
+        nonlocal total
+        for piece in PIECES:
+            total += len(piece)
+            yield piece
+
+    await aiofast.post(
+        f"{server.url}/",
+        data=pieces(),
+        trailers=lambda: [("X-Total", str(total))],
+        headers={"Trailer": "X-Total"},
+    )
+    assert server.requests[0].raw.endswith(b"0\r\nX-Total: %d\r\n\r\n" % len(WHOLE))
+
+
+@pytest.mark.parametrize(
+    "trailers", [{"Content-Length": "1"}, {"X": "a\r\nb"}, {"a b": "c"}, {"Host": "x"}]
+)
+async def test_trailers_that_may_not_be_sent(trailers):
+    server = Scripted([eof])
+    with pytest.raises(ValueError):
+        await aiofast.post(f"{server.url}/", data=b"x", trailers=trailers)
+
+
+async def test_trailers_do_not_go_with_a_length():
+    with pytest.raises(ValueError, match="trailers"):
+        aiofast.post(
+            "http://127.0.0.1:1/", data=b"x", trailers={"A": "b"}, headers={"Content-Length": "1"}
+        )
+
+
+@both
+@pytest.mark.parametrize("kind", ["bytes", "pieces", "file"])
+async def test_progress_tells_how_much_was_sent(post, kind, tmp_path):
+    size = 10_000_000
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    server = Scripted([answer()])
+    seen = []
+    with path.open("rb") as file:
+        data = {"bytes": b"x" * size, "pieces": iter([b"x" * (size // 100)] * 100), "file": file}
+        await post(f"{server.url}/", data=data[kind], progress=lambda *args: seen.append(args))
+    assert server.requests[0].body == b"x" * size
+    sent = [done for done, _ in seen]
+    assert sent == sorted(sent)
+    assert sent[-1] == size
+    assert len(sent) > 2
+    assert {total for _, total in seen} == {None if kind == "pieces" else size}
+
+
+async def test_a_progress_function_that_fails_fails_the_request():
+    server = Scripted([eof])
+
+    def progress(sent, total):
+        raise Mine("mine")
+
+    with pytest.raises(Mine):
+        await aiofast.post(f"{server.url}/", data=b"x", progress=progress)
+
+
+def decoded(body, coding):
+    if coding == "deflate":
+        return zlib.decompress(body)
+    if coding == "gzip":
+        return gzip.decompress(body)
+    if coding == "br":
+        return pytest.importorskip("brotli").decompress(body)
+    return pytest.importorskip("backports.zstd").decompress(body)
+
+
+@both
+@pytest.mark.parametrize("coding", ["gzip", "deflate", True, "br", "zstd"])
+@pytest.mark.parametrize("kind", ["small", "large", "pieces", "file"])
+async def test_compress(post, coding, kind, tmp_path):
+    name = "deflate" if coding is True else coding
+    pytest.importorskip({"br": "brotli", "zstd": "backports.zstd"}.get(name, "zlib"))
+    content = {"small": b"small" * 10, "pieces": WHOLE}.get(kind, os.urandom(1000) * 1000)
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    server = Scripted([answer()])
+    with path.open("rb") as file:
+        data = {"pieces": sync_pieces(), "file": file}.get(kind, content)
+        await post(f"{server.url}/", data=data, compress=coding)
+    (found,) = server.requests
+    assert found.all("Content-Encoding") == [name]
+    assert decoded(found.body, name) == content
+
+
+async def test_compress_that_cannot_be():
+    with pytest.raises(ValueError, match="compress"):
+        aiofast.post("http://127.0.0.1:1/", data=b"x", compress="lzw")
+    with pytest.raises(ValueError, match="Content-Encoding"):
+        aiofast.post(
+            "http://127.0.0.1:1/", data=b"x", compress=True, headers={"content-encoding": "gzip"}
+        )
+
+
+# --- replay ---------------------------------------------------------------------
+
+
+def moved(status):
+    return answer(b"", "Location: /next", status=f"{status} Moved")
+
+
+@both
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("kind", ["bytes", "iterable", "async iterable", "file", "reader"])
+async def test_a_body_that_can_be_replayed_follows_a_redirect(post, status, kind, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(WHOLE)
+    server = Scripted([moved(status), answer(b"done")])
+    with path.open("rb") as file, io.BufferedReader(io.BytesIO(WHOLE)) as reader:
+        data = {
+            "bytes": WHOLE,
+            "iterable": Iterable(),
+            "async iterable": AsyncIterable(),
+            "file": file,
+            "reader": reader,
+        }[kind]
+        assert await post(f"{server.url}/", data=data) == (200, b"done")
+    assert [found.body for found in server.requests] == [WHOLE, WHOLE]
+    assert [found.method for found in server.requests] == ["POST", "POST"]
+
+
+@both
+@pytest.mark.parametrize("make", [sync_pieces, async_pieces])
+async def test_one_that_cannot_says_so(post, make):
+    server = Scripted([moved(307), answer()])
+    with pytest.raises(aiofast.ClientPayloadError, match="cannot be replayed"):
+        await post(f"{server.url}/", data=make())
+    assert len(server.requests) == 1
+
+
+async def test_one_that_was_not_asked_for_can():
+    server = Scripted(
+        [head, send(response(b"", "Location: /next", status="307 There")), eof],
+        [body_after(0.05, GO), send(response(b"done"))],
+    )
+    found = await aiofast.post(f"{server.url}/", data=sync_pieces(), expect100=True)
+    assert found.body == b"done"
+    assert server.requests[0].body == WHOLE
+
+
+@both
+async def test_303_drops_the_body(post):
+    server = Scripted([moved(303), answer(b"done")])
+    assert await post(f"{server.url}/", data=sync_pieces()) == (200, b"done")
+    assert server.requests[1].method == "GET"
+    assert server.requests[1].body == b""
+    assert server.requests[1].all("Transfer-Encoding") == []
+
+
+async def test_a_lost_connection_replays_what_it_can():
+    server = Scripted([answer(b"first"), head, rst], [answer(b"again")])
+    await aiofast.get(f"{server.url}/")
+    found = await aiofast.put(f"{server.url}/", data=AsyncIterable())
+    assert found.body == b"again"
+    assert server.requests[-1].body == WHOLE
+
+
+async def test_a_lost_connection_says_what_it_cannot_replay():
+    server = Scripted([answer(b"first"), head, rst], [answer(b"again")])
+    await aiofast.get(f"{server.url}/")
+    with pytest.raises(aiofast.ClientError, match="cannot be replayed"):
+        await aiofast.put(f"{server.url}/", data=Ended().pieces(wait=True))
+    await asyncio.sleep(0.01)

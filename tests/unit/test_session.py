@@ -78,7 +78,7 @@ def test_parameters_for_later(name, value):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("proxy", "http://p/"), ("compress", True)],
+    [("proxy", "http://p/")],
 )
 async def test_request_parameters_for_later(name, value):
     async with ClientSession() as session:
