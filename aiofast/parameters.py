@@ -89,7 +89,7 @@ _SETTINGS = {
 # Looked at elsewhere, or taken and not used.
 _ACCEPTED = frozenset(
     (
-        *("chunked", "expect100", "progress", "trailers"),
+        *("chunked", "compress", "expect100", "progress", "trailers"),
         *("loop", "read_bufsize", "read_until_eof", "timeout", "version"),
     )
 )
