@@ -1,4 +1,4 @@
-"""A bar chart of requests per second, written as SVG without any library.
+"""A bar chart, written as SVG without any library.
 
 It draws its own background and follows the reader's light or dark preference,
 so it can be read on any page.
@@ -45,9 +45,14 @@ class Bar:
     kind: str
 
 
+def number(value: float) -> str:
+    """A whole number with thousands set apart; three digits below a hundred."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _row(bar: Bar, y: int, scale: float) -> str:
     """One bar with its name, its figures and a line from the least to the most."""
-    middle, width = y + _BAR / 2, bar.value * scale
+    middle, width = y + _BAR / 2, max(0.0, bar.value) * scale
     low, high = _LEFT + bar.least * scale, _LEFT + bar.most * scale
     beyond = max(_LEFT + width, high) + 8
     return "\n".join(
@@ -57,18 +62,18 @@ def _row(bar: Bar, y: int, scale: float) -> str:
             f'  <rect class="{bar.kind}" x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" '
             'rx="3"/>',
             f'  <line class="range" x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}"/>',
-            f'  <text x="{beyond:.1f}" y="{middle + 4.5:.1f}">{bar.value:,.0f}'
+            f'  <text x="{beyond:.1f}" y="{middle + 4.5:.1f}">{number(bar.value)}'
             f'<tspan class="quiet" dx="8">{escape(bar.note)}</tspan></text>',
         )
     )
 
 
-def draw(title: str, subtitle: str, foot: str, bars: Sequence[Bar]) -> str:
-    """The whole picture; the largest value is at the top."""
-    ordered = sorted(bars, key=lambda bar: -bar.value)
+def draw(title: str, subtitle: str, foot: str, bars: Sequence[Bar], ascending: bool = False) -> str:
+    """The whole picture; the largest value is at the top, or the smallest."""
+    ordered = sorted(bars, key=lambda bar: bar.value if ascending else -bar.value)
     height = _TOP + _STEP * len(ordered) + _FOOT
-    scale = (_WIDTH - _LEFT - _LABEL) / max(bar.most for bar in ordered)
-    spoken = "; ".join(f"{bar.label} {bar.value:,.0f}" for bar in ordered)
+    scale = (_WIDTH - _LEFT - _LABEL) / (max(bar.most for bar in ordered) or 1)
+    spoken = "; ".join(f"{bar.label} {number(bar.value)}" for bar in ordered)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'width="{_WIDTH}" height="{height}" role="img" aria-labelledby="title desc">',

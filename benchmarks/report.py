@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from peers import LIMIT, REFERENCE, UNOPTIMIZED
+from chart import number
+from peers import LIMITS, REFERENCE, UNOPTIMIZED
 from scenarios import Scenario
 
+_BULK = 65536  # bytes of body from which the time for a GiB is of interest
 _DISTURBED = 0.05  # of the two cores, by others, in any one round
 
 
@@ -18,7 +20,13 @@ class Series:
     client: str
     scenario: Scenario
     rounds: list[dict[str, Any]] = field(default_factory=list)
-    trouble: str | None = None  # "missing: ...", "failed: ...", "not applicable"
+    trouble: str | None = None  # "missing: ...", "failed: ...", "not measured: ..."
+
+    @property
+    def label(self) -> str:
+        """The client's name, with what a reader of its figures must know."""
+        remark = self.rounds[0].get("remark") if self.rounds else None
+        return f"{self.client} ({remark})" if remark else self.client
 
     def spread(self, of: Callable[[dict[str, Any]], float]) -> dict[str, float]:
         """Median, least and most of a figure over the rounds."""
@@ -34,6 +42,16 @@ class Series:
             "cpu_us_per_request": self.spread(lambda one: one["cpu"] / one["requests"] * 1e6),
             "seconds": self.spread(lambda one: one["seconds"]),
         }
+        if all("latency" in one for one in self.rounds):
+            figures["p50_ms"] = self.spread(lambda one: one["latency"][0] * 1e3)
+            figures["p99_ms"] = self.spread(lambda one: one["latency"][1] * 1e3)
+        if self.scenario.moves >= _BULK:
+            gib = self.scenario.moves / 2**30
+            figures["cpu_s_per_gib"] = self.spread(lambda one: one["cpu"] / one["requests"] / gib)
+        if all("process_cpu" in one for one in self.rounds):
+            figures["process_cpu_s"] = self.spread(lambda one: one["process_cpu"])
+        if all("each" in one for one in self.rounds):
+            figures["bytes_per_connection"] = self.spread(lambda one: one["each"])
         if all("rss" in one for one in self.rounds):
             figures["peak_rss_bytes"] = max(one["rss"] for one in self.rounds)
         if all("server_cpu" in one for one in self.rounds):
@@ -53,8 +71,12 @@ def ratios(series: Series, others: Iterable[Series]) -> dict[str, float]:
     found: dict[str, float] = {}
     for other in others:
         theirs = other.summary()
-        if not mine or not theirs or other.client not in (REFERENCE, LIMIT):
+        if not mine or not theirs or other.client not in (REFERENCE, *LIMITS):
             continue
+        if "bytes_per_connection" in mine:
+            weights = [one["bytes_per_connection"]["median"] for one in (mine, theirs)]
+            if weights[1] > 0:
+                found[f"memory_of_{other.client}"] = weights[0] / weights[1]
         rates = [figures["requests_per_second"]["median"] for figures in (mine, theirs)]
         found[f"rate_of_{other.client}"] = rates[0] / rates[1]
         used = [figures["cpu_us_per_request"]["median"] for figures in (mine, theirs)]
@@ -63,79 +85,93 @@ def ratios(series: Series, others: Iterable[Series]) -> dict[str, float]:
     return found
 
 
-def _number(value: float) -> str:
-    """Three digits or the whole number, with thousands set apart."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def _range(spread: dict[str, float], scale: float = 1.0) -> str:
-    return f"{_number(spread['min'] * scale)} to {_number(spread['max'] * scale)}"
+    return f"{number(spread['min'] * scale)} to {number(spread['max'] * scale)}"
 
 
 def _times(found: dict[str, float], key: str) -> str:
     return f"{found[key]:.2f}" if key in found else ""
 
 
-_LOOP = (
-    "requests/s",
-    "min to max",
-    "CPU µs/request",
-    "min to max",
-    f"times {REFERENCE}",
-    f"times {LIMIT}",
-    f"CPU of {REFERENCE}",
-    "peak RSS MiB",
-    "server busy",
-)
-_JOB = ("ms", "min to max", "CPU ms", "min to max", f"times {REFERENCE}", "peak RSS MiB")
+def _loop_cells(series: Series, found: dict[str, float]) -> dict[str, str]:
+    """Columns of a scenario that runs for a time."""
+    figures, limit = series.summary(), series.scenario.limit
+    rate, used = figures["requests_per_second"], figures["cpu_us_per_request"]
+    cells = {
+        "requests/s": f"**{number(rate['median'])}**",
+        "min to max": _range(rate),
+        "CPU µs/request": number(used["median"]),
+        "CPU min to max": _range(used),
+        f"times {REFERENCE}": _times(found, f"rate_of_{REFERENCE}"),
+        f"times {limit}": _times(found, f"rate_of_{limit}"),
+        f"CPU of {REFERENCE}": _times(found, f"cpu_of_{REFERENCE}"),
+    }
+    for name in ("p50", "p99"):
+        spread = figures.get(f"{name}_ms")
+        cells[f"{name} ms"] = number(spread["median"]) if spread else ""
+    if series.scenario.moves >= _BULK:
+        cells["CPU s/GiB"] = number(figures["cpu_s_per_gib"]["median"])
+    busy = figures.get("server_busy")
+    cells["server busy"] = f"{busy['median']:.0%}" if busy else ""
+    return cells
 
 
-def _cells(series: Series, others: Sequence[Series]) -> list[str]:
-    """One row's figures."""
-    figures, found = series.summary(), ratios(series, others)
-    used, memory = figures["cpu_us_per_request"], figures.get("peak_rss_bytes")
-    rss = f"{memory / 2**20:.0f}" if memory else ""
-    if series.scenario.kind == "loop":
-        rate, busy = figures["requests_per_second"], figures.get("server_busy")
-        return [
-            f"**{_number(rate['median'])}**",
-            _range(rate),
-            _number(used["median"]),
-            _range(used),
-            _times(found, f"rate_of_{REFERENCE}"),
-            _times(found, f"rate_of_{LIMIT}"),
-            _times(found, f"cpu_of_{REFERENCE}"),
-            rss,
-            f"{busy['median']:.0%}" if busy else "",
-        ]
-    took, scale = figures["seconds"], series.rounds[0]["requests"] / 1e3
-    return [
-        f"**{_number(took['median'] * 1e3)}**",
-        _range(took, 1e3),
-        _number(used["median"] * scale),
-        _range(used, scale),
-        _times(found, f"rate_of_{REFERENCE}"),
-        rss,
-    ]
+def _job_cells(series: Series, found: dict[str, float]) -> dict[str, str]:
+    """Columns of a scenario that is done once in each round."""
+    figures, limit = series.summary(), series.scenario.limit
+    took, used = figures["seconds"], figures["cpu_us_per_request"]
+    scale = series.rounds[0]["requests"] / 1e3
+    cells = {
+        "ms": f"**{number(took['median'] * 1e3)}**",
+        "min to max": _range(took, 1e3),
+        "CPU ms": number(used["median"] * scale),
+        "CPU min to max": _range(used, scale),
+        f"times {REFERENCE}": _times(found, f"rate_of_{REFERENCE}"),
+        f"CPU of {REFERENCE}": _times(found, f"cpu_of_{REFERENCE}"),
+    }
+    if limit:
+        cells[f"CPU of {limit}"] = _times(found, f"cpu_of_{limit}")
+        whole = figures.get("process_cpu_s")
+        cells["CPU ms with imports"] = number(whole["median"] * 1e3) if whole else ""
+    return cells
+
+
+def _idle_cells(series: Series, found: dict[str, float]) -> dict[str, str]:
+    """Columns of the weighing."""
+    each = series.summary()["bytes_per_connection"]
+    return {
+        "KiB for each": f"**{number(each['median'] / 1024)}**",
+        "min to max": _range(each, 1 / 1024),
+        f"of {REFERENCE}": _times(found, f"memory_of_{REFERENCE}"),
+        "kept": f"{series.rounds[0]['kept']:,}",
+    }
+
+
+_COLUMNS = {"loop": _loop_cells, "burst": _job_cells, "import": _job_cells, "idle": _idle_cells}
 
 
 def table(rows: Sequence[Series]) -> str:
-    """One scenario's clients as a markdown table."""
+    """One scenario's clients as a markdown table; who could not take part is named below."""
     scenario = rows[0].scenario
-    heads = ("client", *(_LOOP if scenario.kind == "loop" else _JOB))
-    lines = [
-        f"### {scenario.name}: {scenario.title}",
-        "",
-        "| " + " | ".join(heads) + " |",
-        "|---" + "|--:" * (len(heads) - 1) + "|",
-    ]
+    lines = [f"### {scenario.name}: {scenario.title}", ""]
+    filled = []
     for row in rows:
         if row.rounds:
-            cells = _cells(row, rows)
-        else:
-            trouble = (row.trouble or "not measured").replace("|", "/").replace("\n", " ")
-            cells = [trouble, *[""] * (len(heads) - 2)]
-        lines.append("| " + " | ".join((row.client, *cells)) + " |")
+            cells = _COLUMNS[scenario.kind](row, ratios(row, rows))
+            memory = row.summary().get("peak_rss_bytes")
+            cells["peak RSS MiB"] = f"{memory / 2**20:.0f}" if memory else ""
+            filled.append((row.label, cells))
+    if filled:
+        heads = ("client", *filled[0][1])
+        lines.append("| " + " | ".join(heads) + " |")
+        lines.append("|---" + "|--:" * (len(heads) - 1) + "|")
+        lines += ["| " + " | ".join((label, *cells.values())) + " |" for label, cells in filled]
+    absent = [row for row in rows if not row.rounds]
+    if filled and absent:
+        lines.append("")
+    for row in absent:
+        trouble = (row.trouble or "not measured").replace("\n", " ")
+        lines.append(f"- {row.client}: {trouble}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Measures HTTP clients beside each other: see README.md here.
 
 python benchmarks/run.py [--seconds N] [--rounds N] [--only CLIENT ...]
-                         [--scenario NAME ...] [--out DIRECTORY] [--profile]
+                         [--scenario NAME ...] [--out DIRECTORY] [--full] [--profile]
 """
 
 import argparse
@@ -16,15 +16,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import chart
 import machine
+import pictures
 import profiling
 import report
-from peers import CLIENTS, EXTRA, LIMIT
+from peers import CLIENTS, EXTRA
 from processes import captured, cores, pinned
 from report import Series
 from scenarios import SCENARIOS, Scenario
-from server import certificate, nginx, slow
+from server import certificate, nginx, programs
 
 _HERE = Path(__file__).resolve().parent
 
@@ -40,7 +40,10 @@ class Bench:
             self.machine = machine.describe(self.server_core, self.client_core)
         self.ca = certificate.make(directory)
         self.nginx = stack.enter_context(nginx.serving(directory, self.server_core))
-        self.slow = stack.enter_context(slow.serving(self.server_core))
+        self.urls, self.pids = dict(self.nginx.urls), dict.fromkeys(self.nginx.urls, self.nginx.pid)
+        for name in ("sink",) if self.nginx.waits else ("sink", "slow"):
+            program = stack.enter_context(programs.serving(name, self.server_core))
+            self.urls[name], self.pids[name] = program.url, program.pid
 
     def command(self, client: str, scenario: Scenario) -> list[str]:
         """The worker's command line."""
@@ -53,23 +56,24 @@ class Bench:
             str(self.seconds),
         ]
         if scenario.server:
-            url = {"plain": self.nginx.plain, "tls": self.nginx.tls, "slow": self.slow.url}
-            pid = self.slow.pid if scenario.server == "slow" else self.nginx.pid
-            argv += ["--url", url[scenario.server]]
+            url, pid = self.urls[scenario.server], self.pids[scenario.server]
+            argv += ["--url", url]
             argv += ["--server-pid", str(pid)] if pid else []
-        if scenario.server == "tls":
-            argv += ["--ca", str(self.ca)]
+            if url.startswith("https:"):
+                argv += ["--ca", str(self.ca)]
         return argv
 
     def round(self, client: str, scenario: Scenario) -> dict[str, Any]:
         """One worker's line; whatever goes wrong is a line as well."""
+        if scenario.server and scenario.server not in self.urls:
+            return {"cannot": "there is no such server here (it needs nginx's echo module)"}
         limit = 60 + 4 * self.seconds
         try:
             status, output, errors = captured(
                 self.command(client, scenario), self.client_core, limit
             )
         except subprocess.TimeoutExpired:
-            return {"error": f"no result after {limit:g} s"}
+            return {"cannot": f"no result after {limit:g} s"}
         try:
             line: dict[str, Any] = json.loads(output.splitlines()[-1])
         except (IndexError, ValueError):
@@ -85,13 +89,15 @@ def note(series: Series, line: dict[str, Any]) -> str:
         series.rounds.clear()
     elif "missing" in line:
         series.trouble = f"missing: {line['missing']}"
-    elif "inapplicable" in line:
-        series.trouble = "not applicable"
+    elif "cannot" in line:
+        series.trouble = f"not measured: {line['cannot']}"
     else:
         series.rounds.append(line)
         rate, used = line["requests"] / line["seconds"], line["cpu"] / line["requests"]
         if series.scenario.kind == "loop":
             return f"{rate:>10,.0f} requests/s {used * 1e6:>9,.1f} µs CPU/request"
+        if series.scenario.kind == "idle":
+            return f"{line['each'] / 1024:>10,.1f} KiB each of {line['kept']:,}"
         return f"{line['seconds'] * 1e3:>10,.1f} ms {line['cpu'] * 1e3:>9,.1f} ms CPU"
     return series.trouble
 
@@ -104,46 +110,11 @@ def measure(bench: Bench, scenario: Scenario, clients: Sequence[str], rounds: in
             if series.trouble is None:
                 shown = note(series, bench.round(series.client, scenario))
                 print(
-                    f"{scenario.name:<10} {number}/{rounds} {series.client:<22} {shown}",
+                    f"{scenario.name:<12} {number}/{rounds} {series.client:<28} {shown}",
                     file=sys.stderr,
                     flush=True,
                 )
     return every
-
-
-def picture(group: Sequence[Series], result: dict[str, Any]) -> str | None:
-    """The chart of a loop scenario; None where there is nothing to draw."""
-    bars = []
-    for series in group:
-        if series.rounds and series.scenario.kind == "loop":
-            figures = series.summary()
-            rate, used = figures["requests_per_second"], figures["cpu_us_per_request"]["median"]
-            kind = "ours" if series.client.startswith("aiofast") else "theirs"
-            bars.append(
-                chart.Bar(
-                    series.client,
-                    rate["median"],
-                    rate["min"],
-                    rate["max"],
-                    f"{used:,.1f} µs CPU each"
-                    if used < 1000
-                    else f"{used / 1000:,.2f} ms CPU each",
-                    "limit" if series.client == LIMIT else kind,
-                )
-            )
-    if not bars:
-        return None
-    what = result["machine"]
-    pinned_to = "one core for the client, nginx on another; longer is better"
-    if what["server_core"] is None:
-        pinned_to = "client and nginx on one machine; longer is better"
-    return chart.draw(
-        f"Requests per second: {group[0].scenario.title}",
-        pinned_to + (" (DISTURBED by other processes)" if report.disturbed(group) else ""),
-        f"{what['processor']}, {what['python']}; median of interleaved rounds "
-        f"({result['settings']['rounds']}), the line spans them; {LIMIT} is the limit, in C",
-        bars,
-    )
 
 
 def write(
@@ -154,7 +125,7 @@ def write(
     (directory / "results.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     (directory / "results.md").write_text(text)
     for group in groups:
-        drawn = picture(group, result)
+        drawn = pictures.draw(group, result)
         if drawn is not None:
             (directory / f"{group[0].scenario.name}.svg").write_text(drawn)
 
@@ -184,8 +155,11 @@ def collect(
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures HTTP clients beside each other.")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of a round (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each client (5)")
+    parser.add_argument("--seconds", type=float, help="length of a round (1; with --full 2)")
+    parser.add_argument("--rounds", type=int, help="rounds of each client (3; with --full 5)")
+    parser.add_argument(
+        "--full", action="store_true", help="every client and scenario: an hour and a half"
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -212,6 +186,8 @@ def arguments() -> argparse.Namespace:
         help="one round of each under perf, and what it saw, instead of measuring",
     )
     options = parser.parse_args()
+    options.seconds = options.seconds or (2.0 if options.full else 1.0)
+    options.rounds = options.rounds or (5 if options.full else 3)
     if not 0.1 <= options.seconds <= 600 or not 1 <= options.rounds <= 1000:
         parser.error("--seconds is 0.1 to 600, --rounds 1 to 1000")
     if options.out is None and not options.only and not options.scenario:
@@ -234,8 +210,12 @@ def main() -> int:
     # A termination must end the servers too, so it becomes an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
-    clients = options.only or list(CLIENTS)
-    chosen = [SCENARIOS[name] for name in options.scenario or SCENARIOS]
+    clients = options.only or [*CLIENTS, *(EXTRA if options.full else ())]
+    chosen = [
+        scenario
+        for name, scenario in SCENARIOS.items()
+        if (name in options.scenario if options.scenario else options.full or not scenario.rare)
+    ]
     with benched(options.seconds) as bench:
         if options.profile:
             for scenario in chosen:

@@ -1,8 +1,8 @@
 """aiofast by its shortest door: one awaited call for one response."""
 
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiofast
 
@@ -10,23 +10,35 @@ from peers import One, Target
 
 PACKAGE = "aiofast"
 IMPORT = "import aiofast; aiofast.fetch"
+_CONNECTIONS = 100  # of the loop's own pool
+
+
+def remark(target: Target) -> str | None:
+    """fetch() has the loop's own pool, and no setting for its size."""
+    if target.in_flight > _CONNECTIONS:
+        return f"over {_CONNECTIONS} connections"
+    return None
 
 
 @contextlib.asynccontextmanager
 async def caller(target: Target) -> AsyncIterator[One]:
     """No session: the loop's own pool."""
     fetch, url, length = aiofast.fetch, target.url, target.length
-    context = ssl.create_default_context(cafile=target.ca) if target.ca else None
+    context = target.context()
+    options: dict[str, Any] = {"ssl": context} if context else {}
+    if target.sent:
+        options |= {"method": "POST", "data": target.body}
 
     async def plain() -> None:
         response = await fetch(url)
         if response.status != 200 or len(response.body) != length:
             target.refuse(response.status, len(response.body))
 
-    async def secure() -> None:
-        assert context is not None
-        response = await fetch(url, ssl=context)
+    async def with_options() -> None:
+        if target.streams:
+            options["data"] = target.stream()
+        response = await fetch(url, **options)
         if response.status != 200 or len(response.body) != length:
             target.refuse(response.status, len(response.body))
 
-    yield secure if context else plain
+    yield with_options if options else plain

@@ -25,13 +25,23 @@ def _builder(target: Target) -> ClientBuilder:
 @contextlib.asynccontextmanager
 async def caller(target: Target) -> AsyncIterator[One]:
     """One client, which is what keeps the connections."""
-    url, length = target.url, target.length
+    url, length, sent = target.url, target.length, target.body
     async with _builder(target).build() as client:
 
-        async def one() -> None:
+        async def plain() -> None:
             response = await client.get(url).build().send()
             body = await response.bytes()
             if response.status != 200 or len(body) != length:
                 target.refuse(response.status, len(body))
 
-        yield one
+        async def post() -> None:
+            request = client.post(url)
+            request = (
+                request.body_stream(target.stream()) if sent is None else request.body_bytes(sent)
+            )
+            response = await request.build().send()
+            body = await response.bytes()
+            if response.status != 200 or len(body) != length:
+                target.refuse(response.status, len(body))
+
+        yield post if target.sent else plain

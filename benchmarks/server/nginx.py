@@ -1,8 +1,10 @@
 """nginx with a generated configuration: one worker, no log, endless keep-alive."""
 
 import contextlib
+import gzip
 import os
 import pwd
+import resource
 import shutil
 import socket
 import subprocess
@@ -12,16 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import first_child, running
-from scenarios import LARGE, SMALL
+from scenarios import DELAY, LARGE, SMALL, medium
 
 _CONFIG = """\
+{modules}
 {user}
 daemon off;
 worker_processes 1;
+worker_rlimit_nofile {files};
 pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
 events {{
-    worker_connections 8192;
+    worker_connections {connections};
+    multi_accept on;
 }}
 http {{
     access_log off;
@@ -37,32 +42,70 @@ http {{
     keepalive_requests 1000000000;
     open_file_cache max=16;
     default_type application/json;
+    ssl_certificate {directory}/server.pem;
+    ssl_certificate_key {directory}/server.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
     server {{
         listen 127.0.0.1:{plain} backlog=4096;
         listen 127.0.0.1:{tls} ssl backlog=4096;
-        ssl_certificate {directory}/server.pem;
-        ssl_certificate_key {directory}/server.key;
-        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:bench:1m;
         location = /small {{
             return 200 '{small}';
+        }}
+        location = /moved {{
+            return 302 /small;
+        }}
+        location = /json {{
+            alias {directory}/medium.json;
+        }}
+        location = /json-gzip {{
+            gzip_static always;
+            alias {directory}/medium.json;
         }}
         location = /large {{
             default_type application/octet-stream;
             alias {directory}/large.bin;
         }}
+        {slow}
+    }}
+    server {{
+        listen 127.0.0.1:{fresh} ssl backlog=4096;
+        ssl_session_cache shared:bench:1m;
+        keepalive_timeout 0;
+        location = /small {{
+            return 200 '{small}';
+        }}
+    }}
+    server {{
+        listen 127.0.0.1:{full} ssl backlog=4096;
+        ssl_session_cache off;
+        ssl_session_tickets off;
+        keepalive_timeout 0;
+        location = /small {{
+            return 200 '{small}';
+        }}
     }}
 }}
 """
+_SLOW = """\
+location = / {{
+            echo_sleep {delay};
+            echo_exec /small;
+        }}"""
+# The module that waits, where Debian and others put it.
+_ECHO = [
+    Path(directory, "ngx_http_echo_module.so")
+    for directory in ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules")
+]
 
 
 @dataclass(frozen=True)
 class Server:
     """A running nginx: where it listens, and the process that answers."""
 
-    plain: str
-    tls: str
+    urls: dict[str, str]  # by the names in scenarios.Server
     pid: int | None
+    waits: bool  # whether "/" answers, after 50 ms
 
 
 def find() -> str:
@@ -89,13 +132,28 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def config(directory: Path, plain: int, tls: int) -> str:
-    """The text of nginx.conf."""
+def echo_module() -> Path | None:
+    """The module with which nginx can wait before it answers."""
+    return next((path for path in _ECHO if path.exists()), None)
+
+
+def config(directory: Path, ports: dict[str, int]) -> str:
+    """The text of nginx.conf; |ports| as in `serving`."""
     # Workers of a master that root started become somebody who cannot read
     # the temporary directory, unless they are told to stay.
     user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = 65536 if files == resource.RLIM_INFINITY else min(files, 65536)
+    echo = echo_module()
     return _CONFIG.format(
-        user=user, directory=directory, plain=plain, tls=tls, small=SMALL.decode()
+        modules=f"load_module {echo};" if echo else "",
+        user=user,
+        directory=directory,
+        files=files,
+        connections=files * 9 // 10,
+        small=SMALL.decode(),
+        slow=_SLOW.format(delay=DELAY) if echo else "",
+        **ports,
     )
 
 
@@ -110,13 +168,20 @@ def _wait_until_open(process: subprocess.Popen[str], port: int, log: Path) -> No
     raise SystemExit(f"benchmark: nginx did not start: {words.strip() or process.returncode}")
 
 
+def _fill(directory: Path) -> None:
+    """The bodies that are files."""
+    (directory / "large.bin").write_bytes(os.urandom(LARGE))
+    (directory / "medium.json").write_bytes(medium())
+    (directory / "medium.json.gz").write_bytes(gzip.compress(medium(), 6, mtime=0))
+
+
 @contextlib.contextmanager
 def serving(directory: Path, core: int | None) -> Iterator[Server]:
     """nginx on |core| while the block lasts; certificates are in |directory|."""
-    plain, tls = free_ports(2)
-    (directory / "large.bin").write_bytes(os.urandom(LARGE))
+    ports = dict(zip(("plain", "tls", "fresh", "full"), free_ports(4), strict=True))
+    _fill(directory)
     conf = directory / "nginx.conf"
-    conf.write_text(config(directory, plain, tls))
+    conf.write_text(config(directory, ports))
     log = directory / "nginx.err"
     with (
         log.open("w") as err,
@@ -124,7 +189,11 @@ def serving(directory: Path, core: int | None) -> Iterator[Server]:
             [find(), "-p", str(directory), "-c", str(conf)], core, stdout=err, stderr=err
         ) as process,
     ):
-        _wait_until_open(process, plain, log)
-        yield Server(
-            f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}", first_child(process.pid)
-        )
+        _wait_until_open(process, ports["plain"], log)
+        plain, tls, fresh, full = (f"127.0.0.1:{port}" for port in ports.values())
+        urls = {"plain": f"http://{plain}", "tls": f"https://{tls}"}
+        urls |= {"tls-fresh": f"https://{fresh}", "tls-full": f"https://{full}"}
+        waits = echo_module() is not None
+        if waits:
+            urls |= {"slow": urls["plain"], "slow-tls": urls["tls"]}
+        yield Server(urls, first_child(process.pid), waits)

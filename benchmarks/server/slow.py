@@ -1,18 +1,13 @@
 """A server that takes 50 ms for every answer, as a program of its own.
 
-nginx cannot wait before it answers. This one speaks just enough HTTP for
-clients that send well-formed GETs. It prints its port and serves until ended.
+It stands in where nginx has no module that waits (see nginx.py), and shares in
+the result more than nginx does. It speaks just enough HTTP for clients that
+send well-formed GETs. It prints its port and serves until ended.
 """
 
 import asyncio
 import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-from processes import running
 from scenarios import DELAY, SMALL
 
 _HEAD_CEILING = 65536
@@ -51,27 +46,6 @@ async def _serve() -> None:
     server = await loop.create_server(Slow, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running slow server."""
-
-    url: str
-    pid: int
-
-
-@contextlib.contextmanager
-def serving(core: int | None) -> Iterator[Server]:
-    """The slow server as a child process on |core| while the block lasts."""
-    command = [sys.executable, "-m", "server.slow"]
-    home = Path(__file__).resolve().parent.parent
-    with running(command, core, cwd=home, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        if not port:
-            raise SystemExit("benchmark: the slow server did not start")
-        yield Server(f"http://127.0.0.1:{port}", process.pid)
 
 
 if __name__ == "__main__":
