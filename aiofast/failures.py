@@ -210,6 +210,14 @@ def _disconnected(facts: Mapping[str, Any]) -> Exception:
     return ServerDisconnectedError(_message(facts, "Server disconnected"))
 
 
+def _truncated(facts: Mapping[str, Any]) -> Exception:
+    # Before there was a head, there was no body to be incomplete.
+    if facts.get("phase") != "receive" and not facts.get("status"):
+        text = facts.get("text") or "the stream ended"
+        return ServerDisconnectedError(_message(facts, f"Server disconnected: {text}"))
+    return _bad_body(facts)
+
+
 def _bad_tls(facts: Mapping[str, Any]) -> Exception:
     cause = facts.get("cause")
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -285,7 +293,7 @@ _BY_CODE: dict[str, Callable[[Mapping[str, Any]], Exception]] = {
     "AIF_EINVAL": _bad_input,
     "AIF_EIDNA": _bad_input,
     "AIF_EPARSE": _bad_head,
-    "AIF_ETRUNCATED": _bad_body,
+    "AIF_ETRUNCATED": _truncated,
     "AIF_EDECODE": _bad_body,
     "AIF_ECLOSED": _closed,
     "AIF_EDISCONNECTED": _disconnected,

@@ -8,40 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 
 import aiofast
 import pytest
+from canonical import BODY, CHUNKED, FORMS, WHOLE, head
 from origins import CODERS
 from servers import Scripted, chunked, cut, fin, request, response, rst, send
-
-BODY = b"The quick brown fox jumps over the lazy dog. " * 3
-PACKED = gzip.compress(BODY, mtime=0)
-CHUNKED = "Transfer-Encoding: chunked"
-GZIP = "Content-Encoding: gzip"
-
-
-def head(*headers: str) -> bytes:
-    return response(b"", *headers, length=False)
-
-
-FORMS = {
-    "length": response(b"a body of known length"),
-    "chunked": head(CHUNKED) + chunked(b"a body", b" in chunks"),
-    "trailers": head(CHUNKED, "Trailer: X-Sum") + chunked(b"body", trailers=["X-Sum: 1"]),
-    "gzip-length": response(PACKED, GZIP),
-    "gzip-chunked": head(GZIP, CHUNKED) + chunked(PACKED[:30], PACKED[30:]),
-    "gzip-close": head(GZIP, "Connection: close") + PACKED,
-}
-WHOLE = {
-    "length": b"a body of known length",
-    "chunked": b"a body in chunks",
-    "trailers": b"body",
-    "gzip-length": BODY,
-    "gzip-chunked": BODY,
-    "gzip-close": BODY,
-}
-
 
 ENDS = {"fin": fin, "rst": rst, "cut": cut}
 
@@ -126,6 +98,17 @@ async def test_before_the_first_byte_it_is_a_disconnect():
     server = Scripted([request, fin])
     with pytest.raises(aiofast.ServerDisconnectedError):
         await aiofast.fetch(f"{server.url}/")
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("end", [fin, cut])
+async def test_before_the_end_of_the_head_it_is_a_disconnect(secure, end, authority):
+    server = Scripted(
+        [request, send(b"HTTP/1.1 200 OK\r\nContent-"), end],
+        tls=authority.server() if secure else None,
+    )
+    with pytest.raises(aiofast.ServerDisconnectedError):
+        await aiofast.fetch(f"{server.url}/", ssl=authority.client())
 
 
 async def test_inside_the_body_it_is_a_payload_error_that_keeps_what_came():
