@@ -25,6 +25,11 @@
  * is bounded by it. */
 #define WRITE_STEP (256u * 1024u)
 
+/* Ciphertext that may come without a byte of data in it: the handshake, and
+ * the messages behind it (tickets, key updates). The longest certificate chain
+ * that OpenSSL takes has 100 KiB; what goes on beyond this has no end. */
+#define MAX_BARREN (256u * 1024u)
+
 /* What a silent connection is read into: session tickets, mostly. */
 #define PROBE_STEP 4096u
 
@@ -47,6 +52,7 @@ typedef struct tls_stage {
     aif_list writes; /* aif_write of the user, in order */
     tls_state state;
     tls_records seen; /* in |incoming| */
+    size_t barren;    /* bytes since there was data, or the handshake's end */
     unsigned depth;
     unsigned offered : 1; /* a session, to resume */
     unsigned reading : 1;
@@ -336,6 +342,7 @@ feed(tls_stage *t, const char *data, size_t len)
         return -1;
     }
     Py_DECREF(res);
+    t->barren += len;
     tls_records_follow(&t->seen, (const unsigned char *)data, len);
     return 0;
 }
@@ -419,6 +426,7 @@ read_once(tls_stage *t)
         report_eof(t);
         return 0;
     }
+    t->barren = 0;
     if ((size_t)n < len && t->seen.whole > 0) {
         t->seen.whole--;
     }
@@ -454,6 +462,7 @@ handshake(tls_stage *t)
         host_swallow(host_of(t));
     }
     t->state = TLS_OPEN;
+    t->barren = 0;
     /* What followed the handshake in the same flight may hold data. */
     if (t->stage.cbs->on_open != NULL) {
         t->stage.cbs->on_open(t->stage.user);
@@ -490,6 +499,9 @@ below_on_read(void *user, const char *data, size_t len)
     }
     else {
         pump_in(t);
+        if (t->barren > MAX_BARREN && !t->closed && t->state < TLS_ENDED) {
+            tls_fail(t, AIF_ETLS, "the peer's TLS messages have no end");
+        }
     }
     tls_leave(t);
 }
@@ -570,6 +582,9 @@ tls_probe(aif_stage *s)
     while ((n = aif_tcp_read_now(tcp, some, sizeof(some))) > 0) {
         if (feed(t, some, (size_t)n) < 0) {
             host_swallow(host_of(t));
+            return AIF_EDISCONNECTED;
+        }
+        if (t->barren > MAX_BARREN) {
             return AIF_EDISCONNECTED;
         }
     }

@@ -29,6 +29,9 @@ from servers import (
     silence,
 )
 
+# How a session is given its login is not what this is about.
+pytestmark = pytest.mark.filterwarnings("ignore:The 'auth' parameter:DeprecationWarning")
+
 SECRET = "hunter2-Zq9"
 LOGIN = "gandalf"
 COOKIE = f"session={SECRET}"
