@@ -74,7 +74,9 @@ if TYPE_CHECKING:
     from .fanout import fetch_all, fetch_many
     from .fingerprint import Fingerprint
     from .session import ClientSession, request
-    from .streams import StreamReader
+    from .sse import ServerSentEvent
+    from .streaming import StreamResponse, stream
+    from .streams import LineTooLong, StreamReader
     from .transport import open_connection
 
 __all__ = (
@@ -107,6 +109,7 @@ __all__ = (
     "InvalidURL",
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
+    "LineTooLong",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "PrivateAddressError",
@@ -116,9 +119,11 @@ __all__ = (
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",
+    "ServerSentEvent",
     "ServerTimeoutError",
     "SocketTimeoutError",
     "StreamReader",
+    "StreamResponse",
     "TCPConnector",
     "TooManyRedirects",
     "TotalTimeoutError",
@@ -140,6 +145,7 @@ __all__ = (
     "post",
     "put",
     "request",
+    "stream",
 )
 
 # Names that not every program needs, by the module to import when they are
@@ -155,7 +161,11 @@ _LATE = {
     "fetch_many": "fanout",
     "ClientSession": "session",
     "request": "session",
+    "LineTooLong": "streams",
     "StreamReader": "streams",
+    "ServerSentEvent": "sse",
+    "StreamResponse": "streaming",
+    "stream": "streaming",
     "open_connection": "transport",
 }
 

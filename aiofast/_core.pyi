@@ -171,6 +171,20 @@ class ResponseBase:
     def header(self, name: str, /) -> str | None: ...  # the first of that name
     def read_all(self) -> Wait[bytes]: ...  # waits for the whole body
     def read_some(self) -> Wait[bytes]: ...  # what is there, else what comes next; b"" at the end
+    def take_some(self) -> bytes: ...  # what is there; b"" for nothing
+    # Where the first chunk of the chunked coding ends at or behind decoded byte |at|; -1
+    # if that is not known (yet). What is in front of |at| is forgotten.
+    def chunk_end(self, at: int, /) -> int: ...
+    def wait_end(self) -> Wait[None]: ...  # nothing more comes, well or not; reads nothing
+    received: int  # decoded bytes that came
+    coded: int  # what these were decoded from; 0 without a content coding
+    all_read: bool  # read_all() was called
+    ended: bool  # the body has come whole
+    reading: bool  # somebody waits for bytes
+    failure: BaseException | None  # why the rest cannot be read
+    high_water: int  # bytes that are held before the server is held back
+    options: Options
+    pool: Pool | None  # where it came from, while the body streams
     def release(self) -> None: ...  # not interested in the rest: drained if small, else closed
     def close(self) -> None: ...  # closes the connection unless the body is whole
 

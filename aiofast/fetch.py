@@ -95,6 +95,7 @@ def _fetch_with(
     max_ratio: int | None = None,
     auto_decompress: bool = True,
     trace: Trace | None = None,
+    _cache: OptionsCache = _derived,
     **sending: Unpack[Sending],
 ) -> Fetch[Response]:
     text, login = split_login(url_text(url))
@@ -128,7 +129,7 @@ def _fetch_with(
     if not auto_decompress:
         changes["decompress"] = False
     return _core_fetch(
-        _derived.get(**changes) if changes else NATIVE,
+        _cache.get(**changes),
         None,
         method.upper(),
         text,
@@ -265,6 +266,10 @@ def delete(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
 _fetch_with.__qualname__ = "fetch"
 fetch.__wrapped__ = _fetch_with  # type: ignore[attr-defined]
 _signature = signature(_fetch_with)
+_signature = _signature.replace(
+    parameters=[p for p in _signature.parameters.values() if p.name != "_cache"]
+)
+fetch.__signature__ = _signature  # type: ignore[attr-defined]
 _signature = _signature.replace(
     parameters=[p for p in _signature.parameters.values() if p.name != "method"]
 )

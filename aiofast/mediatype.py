@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder, lookup
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MARKS = (BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)
 
 
 def parse_media_type(value: str | None) -> tuple[str, str | None]:
@@ -63,3 +69,42 @@ def decode_text(body: bytes, content_type: str | None) -> str:
         except (LookupError, ValueError):
             pass  # unknown, or a codec that is none of text
     return body.decode("utf-8", "replace")
+
+
+def _is_text(charset: str) -> bool:
+    """True if Python knows |charset| as an encoding of text."""
+    try:
+        return lookup(charset)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
+
+
+def incremental_decoder(
+    content_type: str | None, encoding: str | None = None, errors: str = "replace"
+) -> Callable[[bytes, bool], str]:
+    """What decodes a body piece by piece (piece, is it the last), by the same
+    rules as decode_text(); with |encoding| only that. LookupError."""
+    if encoding is not None:
+        return getincrementaldecoder(encoding)(errors).decode
+    charset = parse_media_type(content_type)[1]
+    if charset is None or not _is_text(charset):
+        charset = "utf-8"
+    held = b""
+    decode: Callable[[bytes, bool], str] | None = None
+
+    def step(data: bytes, final: bool) -> str:
+        nonlocal held, decode
+        if decode is None:
+            held += data
+            if not final and any(mark != held and mark.startswith(held) for mark in _MARKS):
+                return ""  # it may become a byte order mark
+            data, held = held, b""
+            name = charset
+            if data.startswith(BOM_UTF8):
+                name = "utf-8-sig"
+            elif data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                name = "utf-16"
+            decode = getincrementaldecoder(name)(errors).decode
+        return decode(data, final)
+
+    return step

@@ -8,6 +8,7 @@ from warnings import warn
 
 from ._core import ResponseBase, done
 from .errors import ContentTypeError, RequestInfo, redact, request_info
+from .formats import BodyFormats
 from .mediatype import decode_text, is_json, parse_media_type
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Response(ResponseBase):
         )
 
 
-class ClientResponse(ResponseBase):
+class ClientResponse(BodyFormats, ResponseBase):
     """The response of a session: its head is here, its body comes when asked
     for. Leaving `async with` gives the connection back.
 
@@ -254,7 +255,7 @@ class ClientResponse(ResponseBase):
     @property
     def _body(self) -> bytes | None:
         """The whole body if it is here."""
-        if self._rest is None and self._content is None:
+        if self._rest is None and (self._content is None or self.all_read):
             try:
                 return self.body
             except RuntimeError:
@@ -275,7 +276,7 @@ class ClientResponse(ResponseBase):
 
     async def _read_rest(self) -> bytes:
         if self._rest is None:
-            if self._content is None:
+            if self._content is None or self.all_read:
                 self._rest = await self.read_all()
             else:
                 self._rest = await self._content.read()

@@ -373,6 +373,17 @@ on_parsed_body(void *user, const char *data, size_t len)
 }
 
 static int
+on_parsed_chunk(void *user)
+{
+    aif_conn *c = user;
+
+    if (c->fetch != NULL) {
+        aif_fetch_on_chunk(c->fetch);
+    }
+    return upcall_result(c, 0);
+}
+
+static int
 on_parsed_message(void *user, aif_h1parse *p)
 {
     aif_conn *c = user;
@@ -386,5 +397,6 @@ const aif_h1parse_cbs aif_conn_parse_cbs = {
     .on_informational = on_parsed_informational,
     .on_head = on_parsed_head,
     .on_body = on_parsed_body,
+    .on_chunk = on_parsed_chunk,
     .on_message = on_parsed_message,
 };

@@ -87,6 +87,9 @@ typedef struct aif_fetch_cbs {
     char *(*on_space)(void *user, aif_fetch *f, size_t *len);
     /* Decoded body bytes. 0, or a negative code to fail. */
     int (*on_body)(void *user, aif_fetch *f, const char *data, size_t len);
+    /* A chunk of a chunked body ends behind the bytes that came so far. Not
+     * called for one of a coded body that waits to be decoded. May be NULL. */
+    void (*on_chunk)(void *user, aif_fetch *f);
     /* The body is over and had trailer fields, which may be taken. 0, or a
      * negative code to fail. May be NULL. */
     int (*on_trailer)(void *user, aif_fetch *f, aif_header *trailer);
@@ -209,6 +212,7 @@ void aif_fetch_again(aif_fetch *f);
 void aif_fetch_read(aif_fetch *f);
 int aif_fetch_on_head(aif_fetch *f, aif_h1parse *p);
 int aif_fetch_on_body(aif_fetch *f, const char *data, size_t len);
+void aif_fetch_on_chunk(aif_fetch *f);
 int aif_fetch_on_message(aif_fetch *f, aif_h1parse *p);
 char *aif_fetch_space(aif_fetch *f, size_t *len);
 void aif_fetch_end(aif_fetch *f, int code);

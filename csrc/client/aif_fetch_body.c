@@ -191,6 +191,15 @@ aif_fetch_on_body(aif_fetch *f, const char *data, size_t len)
     return rc;
 }
 
+void
+aif_fetch_on_chunk(aif_fetch *f)
+{
+    if (f->cbs->on_chunk != NULL && f->state == AIF_FETCH_BODY && !f->pending)
+    {
+        f->cbs->on_chunk(f->user, f);
+    }
+}
+
 /* ---- the end of the message --------------------------------------------- */
 
 static int

@@ -597,6 +597,9 @@ step_body(aif_h1parse *p, const char *s, size_t len)
     if (p->left == 0 && p->phase == DATA) {
         p->phase = CRLF;
         aif_h1scan_next(&p->scan);
+        if (p->cbs->on_chunk != NULL) {
+            upcall_result(p, p->cbs->on_chunk(p->user));
+        }
     }
     else if (p->left == 0) {
         finish_message(p, n);

@@ -57,6 +57,9 @@ typedef struct aif_h1parse_cbs {
     int (*on_head)(void *user, aif_h1parse *p);
     /* Body bytes without framing, in order; |data| points into the feed. */
     int (*on_body)(void *user, const char *data, size_t len);
+    /* A chunk of a chunked body has come whole: on_body has had its last
+     * byte. */
+    int (*on_chunk)(void *user);
     /* The message is whole; trailers are in aif_h1parse_trailer(). */
     int (*on_message)(void *user, aif_h1parse *p);
 } aif_h1parse_cbs;

@@ -36,6 +36,7 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
     aif_header_take(&r->header, aif_h1parse_header(p));
     aif_header_init(&r->trailer, AIF_MAX_TRAILER, AIF_MAX_FIELDS);
     aif_buf_init(&r->request_head, AIF_MAX_REQUEST_HEAD);
+    aif_buf_init(&r->ends, 2 * RESPONSE_MAX_ENDS);
     r->status = aif_h1parse_status(p);
     r->minor = aif_h1parse_minor(p);
     r->reused = f->reused;
@@ -294,6 +295,7 @@ Response_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->url);
     Py_VISIT(r->pool);
     Py_VISIT(r->reader);
+    Py_VISIT(r->ending);
     Py_VISIT(r->cause);
     Py_VISIT(r->failure);
     if (r->upload != NULL) {
@@ -321,6 +323,10 @@ Response_clear(PyObject *self)
     Py_CLEAR(r->request_headers);
     Py_CLEAR(r->body);
     Py_CLEAR(r->reader);
+    if (r->ending != NULL) {
+        host_drop(r->ending);
+        Py_CLEAR(r->ending);
+    }
     Py_CLEAR(r->cause);
     Py_CLEAR(r->failure);
     return 0;
@@ -349,6 +355,7 @@ Response_dealloc(PyObject *self)
     Py_CLEAR(r->options);
     aif_header_fini(&r->header);
     aif_header_fini(&r->trailer);
+    aif_buf_fini(&r->ends);
     aif_buf_fini(&r->request_head);
     type->tp_free(self);
     Py_DECREF(type);
@@ -357,6 +364,12 @@ Response_dealloc(PyObject *self)
 static PyMethodDef Response_methods[] = {
     {"read_all", Response_read_all, METH_NOARGS,
      PyDoc_STR("Wait for the whole body.")},
+    {"take_some", Response_take_some, METH_NOARGS,
+     PyDoc_STR("What is there of the body, without waiting.")},
+    {"chunk_end", Response_chunk_end, METH_O,
+     PyDoc_STR("Where the first chunk ends at or behind a byte, or -1.")},
+    {"wait_end", Response_wait_end, METH_NOARGS,
+     PyDoc_STR("Wait until nothing more comes, without reading.")},
      {"read_some", Response_read_some, METH_NOARGS,
       PyDoc_STR("What is there of the body, else what comes next; b'' at its "
                "end.")},
@@ -394,6 +407,16 @@ static PyGetSetDef Response_getset[] = {
     {"peer", Response_get_peer, NULL, NULL, NULL},
     {"reused", Response_get_reused, NULL, NULL, NULL},
     {"in_context", Response_get_in_context, NULL, NULL, NULL},
+    {"received", Response_get_received, NULL, NULL, NULL},
+    {"coded", Response_get_coded, NULL, NULL, NULL},
+    {"all_read", Response_get_all_read, NULL, NULL, NULL},
+    {"ended", Response_get_ended, NULL, NULL, NULL},
+    {"reading", Response_get_reading, NULL, NULL, NULL},
+    {"failure", Response_get_failure, NULL, NULL, NULL},
+    {"high_water", Response_get_high_water, Response_set_high_water, NULL,
+     NULL},
+    {"options", Response_get_options, NULL, NULL, NULL},
+    {"pool", Response_get_pool, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

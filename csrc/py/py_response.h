@@ -11,8 +11,15 @@
 #include "py/py_host.h"
 #include "py/py_options.h"
 
-/* A streamed body that nobody reads is held up to this. */
+/* A streamed body that nobody reads is held up to this, unless its reader
+ * wants more. One read more may come on top of it. */
 #define RESPONSE_HIGH_WATER (256u * 1024u)
+
+/* Ends of chunks that nobody has passed: as many stop the reading. */
+#define RESPONSE_HIGH_CHUNKS 8192u
+
+/* Bytes of such ends that are kept; then the oldest are forgotten. */
+#define RESPONSE_MAX_ENDS (64u * 1024u * sizeof(uint64_t))
 
 typedef struct ResponseObject {
     PyObject_HEAD
@@ -40,10 +47,18 @@ typedef struct ResponseObject {
     PyObject *pool;     /* must outlive |fetch| */
     Py_buffer *upload;  /* body of the request, while |fetch| is under way */
     WaitObject *reader; /* who waits for bytes */
-    PyObject *cause;    /* what TLS said when it failed */
-    PyObject *failure;  /* the exception, once built */
+    WaitObject *ending; /* who waits for the end without reading */
+    size_t high_water;
+    uint64_t received; /* decoded bytes that came */
+    uint64_t coded;    /* what they came as, of a body that is over */
+    uint64_t given;    /* of |received|, handed out */
+    aif_buf ends;      /* uint64_t: where chunks end, by |received| */
+    size_t ends_at;    /* bytes of |ends| that have been passed */
+    PyObject *cause;   /* what TLS said when it failed */
+    PyObject *failure; /* the exception, once built */
     unsigned reader_all : 1;
-    unsigned whole : 1; /* the body is complete */
+    unsigned all_read : 1; /* all of it was asked for */
+    unsigned whole : 1;    /* the body is complete */
     unsigned failed : 1;
     unsigned released : 1; /* the user gave the rest up */
     unsigned cutting : 1;  /* ... and the connection with it */
@@ -81,5 +96,39 @@ void response_release(ResponseObject *r, int close);
 
 /* Gives |r->fetch| up, which is not NULL, as |r| goes. */
 void response_drop(ResponseObject *r);
+
+/* Why nothing more can be read, built when first asked for; borrowed. NULL
+ * with an exception if it cannot be built. */
+PyObject *response_failure(ResponseObject *r);
+
+/* What is there of a body that streams, without waiting: a new reference,
+ * empty if there is nothing. NULL with an exception. */
+PyObject *response_take(ResponseObject *r);
+
+/* ---- py_response_reader.c ----------------------------------------------- */
+
+/* A chunk ends behind what came. */
+void response_chunk(ResponseObject *r);
+
+/* Forgets the ends of chunks in front of byte |at|. */
+void response_pass_chunks(ResponseObject *r, uint64_t at);
+
+/* The body is over, one way or the other. */
+void response_ended(ResponseObject *r);
+
+/* Methods and attributes of the type; what they say is in _core.pyi. */
+PyObject *Response_chunk_end(PyObject *self, PyObject *arg);
+PyObject *Response_wait_end(PyObject *self, PyObject *ignored);
+PyObject *Response_take_some(PyObject *self, PyObject *ignored);
+PyObject *Response_get_received(PyObject *self, void *closure);
+PyObject *Response_get_coded(PyObject *self, void *closure);
+PyObject *Response_get_all_read(PyObject *self, void *closure);
+PyObject *Response_get_ended(PyObject *self, void *closure);
+PyObject *Response_get_reading(PyObject *self, void *closure);
+PyObject *Response_get_failure(PyObject *self, void *closure);
+PyObject *Response_get_high_water(PyObject *self, void *closure);
+int Response_set_high_water(PyObject *self, PyObject *value, void *closure);
+PyObject *Response_get_options(PyObject *self, void *closure);
+PyObject *Response_get_pool(PyObject *self, void *closure);
 
 #endif

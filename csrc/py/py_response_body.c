@@ -130,6 +130,8 @@ take(ResponseObject *r)
     r->body = NULL;
     r->body_len = 0;
     r->taken = 1;
+    response_pass_chunks(r, r->given);
+    r->given = r->received;
     return bytes;
 }
 
@@ -153,8 +155,8 @@ response_complete(ResponseObject *r, aif_fetch *f)
 
 /* ---- streaming ---------------------------------------------------------- */
 
-static PyObject *
-get_failure(ResponseObject *r)
+PyObject *
+response_failure(ResponseObject *r)
 {
     aif_err closed = {.code = AIF_ECLOSED,
                       .text = "the response was released"};
@@ -199,7 +201,7 @@ read_now(ResponseObject *r, int all, int *none)
         return r->body_len > 0 ? take(r) : Py_NewRef(r->st->empty_bytes);
     }
     if (r->failed || r->released) {
-        failure = get_failure(r);
+        failure = response_failure(r);
         if (failure != NULL) {
             PyErr_SetObject((PyObject *)Py_TYPE(failure), failure);
         }
@@ -220,7 +222,8 @@ resume_later(void *arg)
     Py_DECREF(r);
 }
 
-/* There is room for more. */
+/* Somebody wants what is not there yet. What is handed out alone does not
+ * resume: its reader may be slow, and still have it. */
 static void
 resume(ResponseObject *r)
 {
@@ -265,7 +268,6 @@ reader_ready(WaitObject *w)
         wait_set_exception(w, exc);
         Py_XDECREF(exc);
     }
-    resume(r);
     Py_DECREF(r);
     return 1;
 }
@@ -311,13 +313,21 @@ stream_on_body(void *user, aif_fetch *f, const char *data, size_t len)
     if (rc < 0) {
         return rc;
     }
+    r->received += len;
     if (!r->reader_all || r->reader == NULL) {
-        if (r->body_len >= RESPONSE_HIGH_WATER) {
+        if (r->body_len >= r->high_water) {
             aif_fetch_pause(f);
         }
         wake_reader(r);
     }
     return 0;
+}
+
+static void
+stream_on_chunk(void *user, aif_fetch *f)
+{
+    (void)f;
+    response_chunk(user);
 }
 
 static int
@@ -366,7 +376,9 @@ stream_on_done(void *user, aif_fetch *f, int code)
         Py_XSETREF(r->cause, host_unpark(r->host, code));
     }
     r->host->bodies--;
+    r->coded = f->coded;
     wake_reader(r);
+    response_ended(r);
     r->host = NULL;
     drop_upload(&r->upload);
 }
@@ -374,6 +386,7 @@ stream_on_done(void *user, aif_fetch *f, int code)
 static const aif_fetch_cbs stream_cbs = {
     .on_space = stream_on_space,
     .on_body = stream_on_body,
+    .on_chunk = stream_on_chunk,
     .on_trailer = stream_on_trailer,
     .on_done = stream_on_done,
 };
@@ -385,6 +398,7 @@ response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
     r->upload = upload;
     r->fetch = f;
     r->host = host;
+    r->high_water = RESPONSE_HIGH_WATER;
     r->pool = Py_NewRef(pool);
     host->bodies++;
     f->cbs = &stream_cbs;
@@ -514,6 +528,19 @@ response_drop(ResponseObject *r)
 /* ---- reading ------------------------------------------------------------ */
 
 PyObject *
+response_take(ResponseObject *r)
+{
+    if (r->released || r->reader != NULL) {
+        return Py_NewRef(r->st->empty_bytes);
+    }
+    if (r->body_len == 0) {
+        resume(r);
+        return Py_NewRef(r->st->empty_bytes);
+    }
+    return take(r);
+}
+
+PyObject *
 response_read(ResponseObject *r, int all)
 {
     int none;
@@ -521,10 +548,10 @@ response_read(ResponseObject *r, int all)
     PyObject *result, *exc;
     WaitObject *w;
 
+    r->all_read |= all != 0;
     if (bytes != NULL) {
         result = wait_new_done(r->st, bytes);
         Py_DECREF(bytes);
-        resume(r);
         return result;
     }
     if (!none) {

@@ -44,9 +44,7 @@ async def test_headers_that_cancel():
     pool = _core.Pool()
     fetch = None
     fields = Fields(lambda: fetch.cancel())
-    fetch = _core.fetch(
-        _core.Options(), pool, "GET", f"{server.url}/", None, fields, None, 0, None
-    )
+    fetch = _core.fetch(_core.Options(), pool, "GET", f"{server.url}/", None, fields, None, 0, None)
     with pytest.raises(asyncio.CancelledError):
         await fetch
     await asyncio.sleep(0.05)
@@ -266,9 +264,7 @@ async def test_python_inside_tls_that_turns_on_the_engine(authority, operation, 
 
     for _ in range(3):
         tasks[:] = [asyncio.create_task(body()) for _ in range(4)]
-        for each in await asyncio.wait_for(
-            asyncio.gather(*tasks, return_exceptions=True), 10
-        ):
+        for each in await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10):
             if isinstance(each, BaseException):
                 assert isinstance(
                     each, (aiofast.ClientError, asyncio.CancelledError, RuntimeError)
