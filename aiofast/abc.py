@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
+from asyncio import get_running_loop
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -47,6 +48,11 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
     """What a session keeps cookies in."""
 
     def __init__(self, *, loop: Any = None) -> None:
+        if loop is None:
+            try:
+                loop = get_running_loop()
+            except RuntimeError:
+                loop = None
         self._loop = loop
 
     @abstractmethod

@@ -1,80 +1,167 @@
-"""Cookies (RFC 6265): a jar in memory, one per session.
+"""Cookie jars (RFC 6265bis), one per session.
 
-Values are kept as they came: nothing is quoted, unquoted or decoded. Bounded:
-a host keeps 150 cookies and the jar 3,000 (RFC 6265 6.1 asks for 50 and 3,000);
-the oldest make room. There is no list of public suffixes; domains of a single
-label are refused.
+What a server set goes back as it came. Bounded: a domain keeps 180 cookies and
+the jar 3,300; beyond that it is cut down to 150 and 3,000, first those that have
+expired, then those that are not Secure, the longest unused first. Domains that
+are public suffixes are refused.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import UTC
+from collections.abc import Callable, Iterator
+from http.cookies import BaseCookie, Morsel, SimpleCookie
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .abc import AbstractCookieJar
+from .setcookie import (
+    as_morsel,
+    deadline,
+    morsel_of,
+    parse_set_cookie,
+    prefix_holds,
+    sent_as,
+    simple_cookie,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from http.cookies import SimpleCookie
+    from asyncio import AbstractEventLoop
+    from collections.abc import Iterable, Sequence
+
+    from yarl import URL
 
     from ._core import ResponseBase
 
-MAX_COOKIE = 8192  # bytes of name, value and attributes
-MAX_PER_DOMAIN = 150
-MAX_IN_ALL = 3000
-MAX_HEADER = 16384  # bytes of cookies in one request
+__all__ = ("CookieJar", "DummyCookieJar", "simple_cookie")
+
+MAX_PER_DOMAIN = 180  # beyond which it is cut down to ...
+KEPT_PER_DOMAIN = 150
+MAX_IN_ALL = 3300
+KEPT_IN_ALL = 3000
+MAX_SENT = 150  # cookies in one request
+MAX_HEADER = 8190  # bytes of the Cookie field
 
 
 class Cookie:
-    """One cookie with what decides where it goes. `expires` is a point of
-    time.time(), or None for the life of the jar."""
+    """A cookie that is kept, with what decides where it goes. `expires` is a
+    point of time.time(), or None for the life of the jar."""
 
-    __slots__ = ("domain", "expires", "host_only", "httponly", "name", "path", "secure", "value")
+    __slots__ = ("domain", "expires", "host_only", "learned", "morsel", "sent", "used")
 
-    def __init__(self, name: str, value: str) -> None:
-        self.name = name
-        self.value = value
-        self.domain = ""
-        self.host_only = True
-        self.path = ""
-        self.secure = False
-        self.httponly = False
+    def __init__(self, morsel: Morsel[str], domain: str, host_only: bool) -> None:
+        self.morsel = morsel  # its path is set, its domain unless it goes everywhere
+        self.domain = domain
+        self.host_only = host_only
         self.expires: float | None = None
+        self.learned = False  # it came in a Set-Cookie field
+        self.used = 0
+        self.sent: Morsel[str] | None = None  # as it goes out
+
+    @property
+    def name(self) -> str:
+        return self.morsel.key
 
     def __repr__(self) -> str:
         # Not the value: it may be a session's secret.
-        return f"<Cookie {self.name} for {self.domain}{self.path}>"
+        return f"<Cookie {self.name} for {self.domain}{self.morsel['path']}>"
 
 
-class CookieJar:
+class CookieJar(AbstractCookieJar):
     """Keeps the cookies that responses set and gives each request those that
-    are meant for it (RFC 6265 5.3, 5.4).
+    are meant for it (RFC 6265bis 5.7, 5.8).
 
     unsafe: keep cookies of hosts that are IP addresses too.
+    quote_cookie: quote values that a program sets where http.cookies does.
+    treat_as_secure_origin: a URL or several whose origins may set and get Secure
+        cookies over http too. localhost always may.
     """
 
-    def __init__(self, *, unsafe: bool = False) -> None:
-        self.unsafe = unsafe
-        # By domain, then by (name, path, host_only), each in order of creation.
-        # A session looks at this dict itself: while it is empty, no request
-        # pays for cookies.
-        self.by_domain: dict[str, dict[tuple[str, str, bool], Cookie]] = {}
+    def __init__(
+        self,
+        *,
+        unsafe: bool = False,
+        quote_cookie: bool = True,
+        treat_as_secure_origin: str | URL | Iterable[str | URL] | None = None,
+        loop: AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(loop=loop)
+        self._unsafe = unsafe
+        self._quote_cookie = quote_cookie
+        self._secure_origins = _origins(treat_as_secure_origin)
+        # By domain, then by (path without its last slash, name), each in order of
+        # creation. A session looks at this dict itself: while it is empty, no
+        # request pays for cookies. Domain "" holds what goes everywhere.
+        self.by_domain: dict[str, dict[tuple[str, str], Cookie]] = {}
         self._count = 0
+        self._clock = 0
+
+    @property
+    def unsafe(self) -> bool:
+        """True if hosts that are IP addresses may set cookies."""
+        return self._unsafe
+
+    @property
+    def quote_cookie(self) -> bool:
+        """True if values are quoted where http.cookies does."""
+        return self._quote_cookie
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """Origins that get Secure cookies over http too."""
+        return self._secure_origins
+
+    @property
+    def cookies(self) -> MappingProxyType[tuple[str, str], SimpleCookie]:
+        """The cookies by domain and path (without its last slash), as now."""
+        found: dict[tuple[str, str], SimpleCookie] = {}
+        for cookie, path in self._all():
+            kept = found.setdefault((cookie.domain, path), SimpleCookie())
+            dict.__setitem__(kept, cookie.name, cookie.morsel)
+        return MappingProxyType(found)
+
+    @property
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """Domain, path and name of those that only their host gets."""
+        return frozenset(
+            (cookie.domain, path, cookie.name) for cookie, path in self._all() if cookie.host_only
+        )
 
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Cookie]:
-        now = time.time()
-        for kept in list(self.by_domain.values()):
-            for cookie in list(kept.values()):
-                if cookie.expires is None or cookie.expires > now:
-                    yield cookie
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        for cookie, _ in self._all():
+            yield cookie.morsel
 
-    def clear(self) -> None:
-        """Forgets every cookie."""
-        self.by_domain.clear()
-        self._count = 0
+    def _all(self) -> list[tuple[Cookie, str]]:
+        """Every cookie that has not expired, with its path."""
+        now = time.time()
+        self._drop_where(lambda cookie: cookie.expires is not None and cookie.expires <= now)
+        return [
+            (cookie, path) for kept in self.by_domain.values() for (path, _), cookie in kept.items()
+        ]
+
+    def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:
+        """Forgets every cookie, or those for which |predicate|, called with a
+        Morsel, is true."""
+        if predicate is None:
+            self.by_domain.clear()
+            self._count = 0
+            return
+        now = time.time()
+        self._drop_where(
+            lambda cookie: (
+                (cookie.expires is not None and cookie.expires <= now) or predicate(cookie.morsel)
+            )
+        )
+
+    def clear_domain(self, domain: str) -> None:
+        """Forgets the cookies of |domain| and of what is below it."""
+        below = f".{domain}"
+        self._drop_where(lambda c: c.domain == domain or c.domain.endswith(below))
+
+    # --- keeping ---
 
     def learn(self, response: ResponseBase) -> None:
         """Keeps what the Set-Cookie headers of |response| ask for."""
@@ -84,203 +171,276 @@ class CookieJar:
 
     def set_cookie(self, header: str, url: str) -> None:
         """Keeps the cookie of one Set-Cookie value that came from |url|, or
-        ignores it where RFC 6265 5.3 says so."""
-        scheme, host, path = _origin(url)
-        cookie = parse_set_cookie(header)
-        if cookie is None or not self._settle_domain(cookie, host):
+        ignores it where RFC 6265bis 5.7 says so."""
+        scheme, host, path = origin_of(url)
+        morsel = parse_set_cookie(header)
+        if morsel is None:
             return
-        if cookie.secure and scheme != "https" and not _is_local(host):
+        secure = self._is_secure(scheme, host, url)
+        if not prefix_holds(morsel, secure) or (morsel["secure"] and not secure):
             return
-        if not cookie.path:
-            cookie.path = default_path(path)
+        self._accept(morsel, host, path, learned=True)
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Keeps what Set-Cookie |headers| of |response_url| ask for."""
+        for header in headers:
+            self.set_cookie(header, str(response_url))
+
+    def update_cookies(
+        self, cookies: Any, response_url: Any = None, *, strict: bool = False
+    ) -> None:
+        """Keeps |cookies|, a mapping or pairs of names to values (str or Morsel),
+        as if |response_url| had set them; without one they go everywhere. What
+        cannot be sent is left out, or a ValueError if |strict|. TypeError for
+        what is no cookie."""
+        host, path = "", ""
+        if response_url is not None and response_url.raw_host:
+            _, host, path = origin_of(str(response_url))
+        if hasattr(cookies, "items"):
+            cookies = cookies.items()
+        for name, value in cookies:
+            try:
+                morsel = as_morsel(name, value, self._quote_cookie)
+            except ValueError:
+                if strict:
+                    raise
+                continue
+            self._accept(morsel, host, path)
+
+    def _accept(self, morsel: Morsel[str], host: str, path: str, *, learned: bool = False) -> None:
+        domain = self._domain_for(morsel["domain"], host)
+        if domain is None:
+            return
+        host_only = not domain
+        morsel["domain"] = domain or host
+        if not morsel["path"].startswith("/"):
+            morsel["path"] = default_path(path)
+        cookie = Cookie(morsel, domain or host, host_only and bool(host))
+        cookie.expires = deadline(morsel)
+        cookie.learned = learned
         self._keep(cookie)
 
-    def _settle_domain(self, cookie: Cookie, host: str) -> bool:
+    def restore(
+        self, morsel: Morsel[str], host: str, host_only: bool, expires: float | None
+    ) -> None:
+        """Keeps a cookie out of a file, under the rules for all others."""
+        try:
+            morsel = as_morsel(morsel.key, morsel, self._quote_cookie)
+        except ValueError:
+            return  # it cannot be sent
+        if host_only:
+            morsel["domain"] = ""
+        domain = self._domain_for(morsel["domain"], host)
+        if domain is not None:
+            morsel["domain"] = domain or host
+            cookie = Cookie(morsel, domain or host, not domain and bool(host))
+            cookie.expires = expires
+            self._keep(cookie)
+
+    def _domain_for(self, domain: str, host: str) -> str | None:
+        """The domain that a cookie of |host| with the attribute |domain| gets;
+        "" for the host alone, None if it is refused."""
         is_address = _is_address(host)
-        if is_address and not self.unsafe:
-            return False
-        domain = cookie.domain
-        if not domain or domain == host:
-            cookie.host_only = not domain or is_address or "." not in host
-            cookie.domain = host
-            return True
-        if is_address or "." not in domain or not host.endswith("." + domain):
-            return False
-        cookie.host_only = False
-        return True
+        if is_address and not self._unsafe:
+            return None
+        domain = "" if domain.endswith(".") else domain.removeprefix(".").lower()
+        if not domain or is_address:
+            return "" if domain in ("", host) else None
+        if host and domain != host and not host.endswith(f".{domain}"):
+            return None
+        from .suffixes import is_public_suffix
+
+        if is_public_suffix(domain):
+            return "" if domain == host else None
+        return domain
 
     def _keep(self, cookie: Cookie) -> None:
+        key = (cookie.morsel["path"].rstrip("/"), cookie.name)
         kept = self.by_domain.get(cookie.domain)
-        key = (cookie.name, cookie.path, cookie.host_only)
+        old = None if kept is None else kept.get(key)
         if cookie.expires is not None and cookie.expires <= time.time():
-            if kept is not None and kept.pop(key, None) is not None:
-                self._count -= 1
-                if not kept:
-                    del self.by_domain[cookie.domain]
+            if old is not None:
+                self._drop(cookie.domain, key)
             return
-        if kept is None:
-            kept = self.by_domain[cookie.domain] = {}
-        if key in kept:
-            kept[key] = cookie  # in the place of the old one (5.3 step 11)
+        if old is None and not self._make_room(cookie, kept or {}):
             return
-        kept[key] = cookie
-        self._count += 1
-        if len(kept) > MAX_PER_DOMAIN:
-            self._drop_oldest(cookie.domain)
-        if self._count > MAX_IN_ALL:
-            self._drop_oldest(next(iter(self.by_domain)))
+        self.by_domain.setdefault(cookie.domain, {})[key] = cookie  # in the old one's place
+        self._touch(cookie)
+        if old is None:
+            self._count += 1
 
-    def _drop_oldest(self, domain: str) -> None:
+    def _touch(self, cookie: Cookie) -> None:
+        self._clock += 1
+        cookie.used = self._clock
+
+    def _drop(self, domain: str, key: tuple[str, str]) -> None:
         kept = self.by_domain[domain]
-        del kept[next(iter(kept))]
+        del kept[key]
         self._count -= 1
         if not kept:
             del self.by_domain[domain]
 
+    def _drop_where(self, test: Callable[[Cookie], bool]) -> None:
+        for domain, kept in list(self.by_domain.items()):
+            for key, cookie in list(kept.items()):
+                if test(cookie):
+                    self._drop(domain, key)
+
+    def _make_room(self, cookie: Cookie, kept: dict[tuple[str, str], Cookie]) -> bool:
+        """Room for one more among |kept|, those of its domain; False if it is not
+        Secure and they all are."""
+        if len(kept) < MAX_PER_DOMAIN and self._count < MAX_IN_ALL:
+            return True
+        self._all()  # drops what has expired
+        secure = bool(cookie.morsel["secure"])
+        if len(kept) >= KEPT_PER_DOMAIN:
+            open_ones = [key for key, c in kept.items() if not c.morsel["secure"]]
+            if not open_ones and not secure:
+                return len(kept) < MAX_PER_DOMAIN
+            oldest = sorted(open_ones or kept, key=lambda key: kept[key].used)
+            for key in oldest[: len(kept) - KEPT_PER_DOMAIN + 1]:
+                self._drop(cookie.domain, key)
+        elif self._count > KEPT_IN_ALL:
+            places = [(d, key) for d, each in self.by_domain.items() for key in each]
+            places.sort(key=lambda at: self.by_domain[at[0]][at[1]].used)
+            for domain, key in places[: self._count - KEPT_IN_ALL]:
+                self._drop(domain, key)
+        return True
+
+    # --- sending ---
+
     def cookies_for(self, url: str) -> list[tuple[str, str]]:
         """Names and values to send to |url|, longer paths first."""
+        found = sorted(self._matching(url), key=lambda cookie: -len(cookie.morsel["path"]))
+        return [(m.key, m.coded_value) for m in map(self._as_sent, found)]
+
+    def filter_cookies(self, request_url: Any = None) -> BaseCookie[str]:
+        """The cookies for |request_url|, a yarl.URL: of equal names the one that
+        fits best."""
+        if isinstance(request_url, str):
+            from .parameters import warn_deprecated
+
+            warn_deprecated("filter_cookies expects yarl.URL instances only")
+        filtered: BaseCookie[str] = BaseCookie()
+        for cookie in self._matching(str(request_url or "")):
+            filtered.pop(cookie.name, None)
+            dict.__setitem__(filtered, cookie.name, self._as_sent(cookie))
+        return filtered
+
+    def _as_sent(self, cookie: Cookie) -> Morsel[str]:
+        if cookie.sent is None:
+            morsel = cookie.morsel
+            if cookie.learned and self._quote_cookie:
+                cookie.sent = morsel_of(morsel.key, morsel.value, morsel.coded_value)
+            else:
+                cookie.sent = sent_as(morsel, self._quote_cookie)
+        return cookie.sent
+
+    def _matching(self, url: str) -> list[Cookie]:
+        """The cookies that go to |url|, those that fit best last; as many as go
+        into one request."""
         if not self.by_domain:
             return []
         try:
-            scheme, host, path = _origin(url)
+            scheme, host, path = origin_of(url)
         except ValueError:  # no URL; the engine says so when it is awaited
-            return []
-        secure = scheme == "https" or _is_local(host)
-        now = time.time()
+            scheme, host, path = "", "", "/"
+        secure = self._is_secure(scheme, host, url)
         found: list[Cookie] = []
-        domain, exact = host, True
-        while domain:
+        for domain in _domains(host):
             for cookie in list(self.by_domain.get(domain, {}).values()):
-                if cookie.expires is not None and cookie.expires <= now:
+                if cookie.expires is not None and cookie.expires <= time.time():
                     self._keep(cookie)  # which drops it
                 elif (
-                    (exact or not cookie.host_only)
-                    and (secure or not cookie.secure)
-                    and path_matches(path, cookie.path)
+                    (domain == host or not cookie.host_only)
+                    and (secure or not cookie.morsel["secure"])
+                    and path_matches(path, cookie.morsel["path"])
                 ):
                     found.append(cookie)
-            if _is_address(host):
-                break
-            domain, exact = domain.partition(".")[2], False
-        found.sort(key=lambda cookie: -len(cookie.path))
-        return [(cookie.name, cookie.value) for cookie in found]
+        found.sort(key=lambda c: (len(c.morsel["path"]), len(c.domain)))
+        found = _that_fit(found)
+        for cookie in found:
+            self._touch(cookie)
+        return found
+
+    def _is_secure(self, scheme: str, host: str, url: str) -> bool:
+        if scheme in ("https", "wss") or _is_local(host):
+            return True
+        if not self._secure_origins:
+            return False
+        from yarl import URL
+
+        try:
+            return URL(url).origin() in self._secure_origins
+        except ValueError:
+            return False
+
+    # --- files ---
+
+    def save(self, file_path: Any) -> None:
+        """Writes the cookies to a file as JSON, readable for its owner alone: the
+        format of aiohttp's jar. OSError."""
+        from .cookiefile import save
+
+        save(self, file_path)
+
+    def load(self, file_path: Any) -> None:
+        """Replaces the cookies by those of a file that save() wrote, ours or
+        aiohttp's. OSError; ValueError for a file that is none (the jar stays as
+        it is), such as the pickles of old versions of aiohttp."""
+        from .cookiefile import load
+
+        self.by_domain, self._count = load(self, file_path)
 
 
-class DummyCookieJar(CookieJar):
+class DummyCookieJar(AbstractCookieJar):
     """Keeps nothing."""
+
+    unsafe = False
+    quote_cookie = True
+    cookies = MappingProxyType[tuple[str, str], SimpleCookie]({})
+    host_only_cookies = frozenset[tuple[str, str, str]]()
+    by_domain = MappingProxyType[str, Any]({})
+
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:
+        """Does nothing."""
+
+    def clear_domain(self, domain: str) -> None:
+        """Does nothing."""
+
+    def update_cookies(self, cookies: Any, response_url: Any = None) -> None:
+        """Does nothing."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Does nothing."""
 
     def set_cookie(self, header: str, url: str) -> None:
         """Does nothing."""
 
+    def learn(self, response: ResponseBase) -> None:
+        """Does nothing."""
 
-# --- Set-Cookie ---------------------------------------------------------------
+    def filter_cookies(self, request_url: Any = None) -> BaseCookie[str]:
+        """No cookie."""
+        return SimpleCookie()
 
-
-def parse_set_cookie(header: str) -> Cookie | None:
-    """A Set-Cookie value (RFC 6265 5.2); None if it is to be ignored. Domain in
-    lower case without its leading dot, "" if there is none; path "" if the
-    default is meant."""
-    if len(header) > MAX_COOKIE or _CONTROL.search(header):
-        return None
-    pair, _, rest = header.partition(";")
-    name, sep, value = pair.partition("=")
-    name, value = name.strip(" \t"), value.strip(" \t")
-    if not sep or not name:
-        return None
-    cookie = Cookie(name, value)
-    max_age: float | None = None
-    for attribute in rest.split(";") if rest else ():
-        key, _, text = attribute.partition("=")
-        key, text = key.strip(" \t").lower(), text.strip(" \t")
-        if key == "expires":
-            when = parse_date(text)
-            cookie.expires = when if when is not None else cookie.expires
-        elif key == "max-age":
-            if _MAX_AGE.fullmatch(text):
-                max_age = float(text[:16])
-        elif key == "domain":
-            cookie.domain = text.removeprefix(".").lower()
-        elif key == "path":
-            cookie.path = text if text.startswith("/") else ""
-        elif key == "secure":
-            cookie.secure = True
-        elif key == "httponly":
-            cookie.httponly = True
-    if max_age is not None:  # wins over Expires (5.3 step 3)
-        cookie.expires = time.time() + max_age if max_age > 0 else 0.0
-    if not _prefix_holds(cookie):
-        return None
-    return cookie
-
-
-# HTAB may stand in a value (RFC 6265bis 5.6).
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-_MAX_AGE = re.compile("-?[0-9]+")
-
-
-def _prefix_holds(cookie: Cookie) -> bool:
-    """The promises that names make (RFC 6265bis 4.1.3)."""
-    name = cookie.name.lower()
-    if name.startswith("__secure-"):
-        return cookie.secure
-    if name.startswith("__host-"):
-        return cookie.secure and not cookie.domain and cookie.path == "/"
-    return True
-
-
-_DELIMITER = re.compile("[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
-_TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[^0-9]|$)")
-_DAY = re.compile(r"([0-9]{1,2})(?:[^0-9]|$)")
-_YEAR = re.compile(r"([0-9]{2,4})(?:[^0-9]|$)")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-def parse_date(text: str) -> float | None:
-    """A cookie's date (RFC 6265 5.1.1) in seconds since 1970; None if it is
-    none."""
-    clock = day = month = year = None
-    for token in _DELIMITER.split(text):
-        if clock is None and (match := _TIME.match(token)):
-            clock = int(match[1]), int(match[2]), int(match[3])
-        elif day is None and (match := _DAY.match(token)):
-            day = int(match[1])
-        elif month is None and token[:3].lower() in _MONTHS:
-            month = _MONTHS.index(token[:3].lower()) + 1
-        elif year is None and (match := _YEAR.match(token)):
-            year = int(match[1])
-    if clock is None or day is None or month is None or year is None:
-        return None
-    if year < 100:
-        year += 1900 if year >= 70 else 2000
-    from datetime import datetime
-
-    try:
-        when = datetime(year, month, day, *clock, 0, UTC)
-    except ValueError:
-        return None
-    return when.timestamp() if year >= 1601 else None
-
-
-def default_path(path: str) -> str:
-    """The path of a cookie that names none (RFC 6265 5.1.4)."""
-    directory = path.rpartition("/")[0]
-    return directory if directory.startswith("/") else "/"
-
-
-def path_matches(path: str, of_cookie: str) -> bool:
-    """RFC 6265 5.1.4."""
-    if path == of_cookie:
-        return True
-    return path.startswith(of_cookie) and (
-        of_cookie.endswith("/") or path[len(of_cookie) : len(of_cookie) + 1] == "/"
-    )
+    def cookies_for(self, url: str) -> list[tuple[str, str]]:
+        """No cookie."""
+        return []
 
 
 # --- where it came from ---------------------------------------------------------
 
 
-def _origin(url: str) -> tuple[str, str, str]:
-    """Scheme, host (without a trailing dot) and path of an absolute URL."""
+def origin_of(url: str) -> tuple[str, str, str]:
+    """Scheme, host (without a trailing dot) and path of an absolute URL.
+    ValueError."""
     from ._core import url_origin
 
     scheme, host, _ = url_origin(url)
@@ -288,6 +448,41 @@ def _origin(url: str) -> tuple[str, str, str]:
     for mark in "?#":
         rest = rest.partition(mark)[0]
     return scheme, host.removesuffix("."), "/" + rest.partition("/")[2]
+
+
+def _origins(given: Any) -> frozenset[URL]:
+    if given is None:
+        return frozenset()
+    from yarl import URL
+
+    several = [given] if isinstance(given, (str, URL)) else given
+    return frozenset(URL(url).origin() for url in several)
+
+
+def default_path(path: str) -> str:
+    """The path of a cookie that names none (RFC 6265bis 5.1.4)."""
+    directory = path.rpartition("/")[0]
+    return directory if directory.startswith("/") else "/"
+
+
+def path_matches(path: str, of_cookie: str) -> bool:
+    """RFC 6265bis 5.1.4."""
+    if path == of_cookie:
+        return True
+    return path.startswith(of_cookie) and (
+        of_cookie.endswith("/") or path[len(of_cookie) : len(of_cookie) + 1] == "/"
+    )
+
+
+def _domains(host: str) -> Iterator[str]:
+    """Whose cookies may go to |host|: everybody's, its own, its parents'."""
+    yield ""
+    if _is_address(host):
+        yield host
+        return
+    while host:
+        yield host
+        host = host.partition(".")[2]
 
 
 def _is_address(host: str) -> bool:
@@ -305,83 +500,13 @@ def _is_local(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-# --- Cookie ---------------------------------------------------------------------
-
-
-def format_cookies(cookies: Any) -> str:
-    """What a caller passed as `cookies`, for a Cookie header: a mapping or pairs
-    of names to values (str, or a Morsel). ValueError for what cannot stand in
-    one; TypeError."""
-    items: Iterable[tuple[str, Any]] = cookies.items() if hasattr(cookies, "items") else cookies
-    parts = []
-    for name, value in items:
-        text = getattr(value, "coded_value", value)
-        if not isinstance(name, str) or not isinstance(text, str):
-            raise TypeError(f"a cookie is a name and a value of str, not {name!r}: {value!r}")
-        if not name or _NOT_IN_NAME.search(name):
-            raise ValueError(f"{name!r} cannot be the name of a cookie")
-        if _NOT_IN_COOKIE.search(text):
-            raise ValueError(f"the value of cookie {name!r} has a control character")
-        if ";" in text:
-            # A semicolon ends a value; only the quoting of http.cookies, which
-            # the server must know, can carry it.
-            from http.cookies import SimpleCookie
-
-            text = SimpleCookie().value_encode(text)[1]
-        parts.append(f"{name}={text}")
-    return "; ".join(parts)
-
-
-_NOT_IN_NAME = re.compile("[\x00-\x20\x7f;=,]")
-_NOT_IN_COOKIE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-
-
-def merge_cookies(own: str | None, kept: Iterable[tuple[str, str]]) -> str | None:
-    """A Cookie value: the caller's |own| text first, then those of the jar that
-    it does not name, as far as they fit; None if there are none."""
-    parts = [own] if own else []
-    named = {part.partition("=")[0].strip() for part in own.split(";")} if own else ()
-    room = MAX_HEADER - len(own or "")
-    for name, value in kept:
-        if name in named:
-            continue
-        room -= len(name) + len(value) + 3
-        if room < 0:
-            break
-        parts.append(f"{name}={value}")
-    return "; ".join(parts) or None
-
-
-def split_cookies(cookie: str | None) -> list[tuple[str, str]]:
-    """The names and values of a Cookie header."""
-    pairs = (part.strip().partition("=") for part in (cookie or "").split(";"))
-    return [(name, value) for name, _, value in pairs if name]
-
-
-def simple_cookie(headers: Iterable[str]) -> SimpleCookie:
-    """Set-Cookie values as http.cookies has them, for aiohttp's face."""
-    from http.cookies import CookieError, Morsel, SimpleCookie
-
-    cookies = SimpleCookie()
-    for header in headers:
-        pair, _, rest = header.partition(";")
-        name, sep, coded = (part.strip() for part in pair.partition("="))
-        if not sep or not name:
-            continue
-        morsel: Morsel[str] = Morsel()
-        try:
-            morsel.set(name, cookies.value_decode(coded)[0], coded)
-        except CookieError:
-            continue
-        _set_attributes(morsel, rest)
-        dict.__setitem__(cookies, name, morsel)
-    return cookies
-
-
-def _set_attributes(morsel: Mapping[str, Any], rest: str) -> None:
-    for attribute in rest.split(";"):
-        key, _, value = (part.strip() for part in attribute.partition("="))
-        key = key.lower()
-        if key in morsel:
-            flag = key in ("secure", "httponly", "partitioned")
-            morsel[key] = True if flag else value  # type: ignore[index]
+def _that_fit(found: list[Cookie]) -> list[Cookie]:
+    """The last of |found|, as many as one request may carry."""
+    fitting: list[Cookie] = []
+    room = MAX_HEADER - len("Cookie: ")
+    for cookie in reversed(found):
+        size = len(cookie.name) + len(cookie.morsel.coded_value.encode("utf-8", "replace")) + 3
+        if size <= room and len(fitting) < MAX_SENT:
+            room -= size
+            fitting.append(cookie)
+    return fitting[::-1]

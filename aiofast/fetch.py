@@ -142,7 +142,7 @@ def _fetch_with(
 
 
 def _with_cookies(pairs: Pairs, cookies: Any) -> Pairs:
-    from .cookies import format_cookies
+    from .setcookie import format_cookies
 
     pairs, own = take_cookie(pairs)
     text = format_cookies(cookies)

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .cookies import merge_cookies
 from .outgoing import take_cookie
 from .redirects import next_hop, status_error, unexpecting
 
 if TYPE_CHECKING:
     from ._core import Fetch, ResponseBase
-    from .cookies import CookieJar
     from .outgoing import Pairs
 
 
 class HopHeaders(list[tuple[str, str]]):
-    """The headers of one hop. `own` is the part of its Cookie that the caller
-    wrote, which goes along within the origin; what the jar added is asked for
-    anew on each hop."""
+    """The headers of one hop. `own` is the Cookie that the caller wrote and
+    `given` the cookies of the request: both go along within the origin. What the
+    jar added is asked for anew on each hop."""
 
-    __slots__ = ("own",)
+    __slots__ = ("given", "own")
     own: str | None
+    given: Any
 
 
-def with_cookies(pairs: Pairs, own: str | None, jar: CookieJar | None, url: str) -> HopHeaders:
+def with_cookies(pairs: Pairs, own: str | None, given: Any, jar: Any, url: str) -> HopHeaders:
     """|pairs| (which hold no Cookie) and the Cookie for |url|."""
+    from .jars import cookie_field, own_cookies
+
     headers = HopHeaders(pairs)
-    headers.own = own
-    cookie = merge_cookies(own, jar.cookies_for(url) if jar is not None else ())
+    headers.own, headers.given = own, given
+    mine = own_cookies(given, jar, url) if given else []
+    cookie = cookie_field(own, [] if jar is None else jar.cookies_for(url), mine)
     if cookie is not None:
         headers.append(("Cookie", cookie))
     return headers
@@ -40,7 +42,7 @@ class SessionPolicy:
 
     __slots__ = ("jar", "raising")
 
-    def __init__(self, jar: CookieJar | None, raising: bool) -> None:
+    def __init__(self, jar: Any, raising: bool) -> None:
         self.jar = jar
         self.raising = raising
 
@@ -65,8 +67,8 @@ class SessionPolicy:
     def _again(self, fetch: Fetch[Any], pairs: Pairs, url: str) -> HopHeaders:
         """|pairs| with the Cookie for |url|."""
         pairs, cookie = take_cookie(pairs)
-        own = None
+        own = given = None
         if cookie is not None:  # it is still there, so the origin is the same
             sent = fetch.headers
-            own = sent.own if isinstance(sent, HopHeaders) else cookie
-        return with_cookies(pairs, own, self.jar, url)
+            own, given = (sent.own, sent.given) if isinstance(sent, HopHeaders) else (cookie, None)
+        return with_cookies(pairs, own, given, self.jar, url)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from .context import RequestContextManager, as_coroutine_function, failing, raising
-from .cookies import CookieJar, DummyCookieJar, format_cookies, merge_cookies, split_cookies
+from .cookies import CookieJar, DummyCookieJar
 from .errors import SECRETS
 from .hops import SessionPolicy, with_cookies
 from .jars import face_of
@@ -133,7 +133,8 @@ class ClientSession(SessionSettings):
         self._take_connector(connector, connector_owner, loop)
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         self._jar = face_of(self._cookie_jar)
-        self._own_cookies = format_cookies(cookies) if cookies else None
+        if cookies:
+            self._cookie_jar.update_cookies(cookies)
         if auth is not None:
             warn_auth()
         self._default_auth = auth
@@ -195,8 +196,7 @@ class ClientSession(SessionSettings):
         # Defaults are sent to every origin, so what is secret goes with each
         # request instead, where redirects can drop it.
         secret = [pair for pair in pairs if pair[0].lower() in SECRETS]
-        self._secret, cookie = take_cookie(secret)
-        self._cookie = "; ".join(filter(None, (cookie, self._own_cookies))) or None
+        self._secret, self._cookie = take_cookie(secret)
         settings = self._settings
         if pairs or self._skip:
             plain = [pair for pair in pairs if pair[0].lower() not in SECRETS]
@@ -433,16 +433,14 @@ class ClientSession(SessionSettings):
         return body
 
     def _add_cookies(self, pairs: Pairs, cookies: Any, url: str) -> Pairs:
-        """Adds the Cookie: the request's own before the session's of the same
-        name, and both before the jar's."""
+        """Adds the Cookie: the field that the request or else the session was
+        given, the jar's cookies, and those of the request."""
         pairs, own = take_cookie(pairs)
         if own is None:
             own = self._cookie
-        if cookies:
-            own = merge_cookies(format_cookies(cookies), split_cookies(own))
-        if own is None and not self._kept:
+        if own is None and not cookies and not self._kept:
             return pairs
-        return with_cookies(pairs, own, self._jar, url)
+        return with_cookies(pairs, own, cookies, self._jar, url)
 
     def _override(self, settings: dict[str, Any], skip: Iterable[str] | None) -> _core.Options:
         """Options for one request that changes some of the session's."""

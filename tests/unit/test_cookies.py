@@ -6,7 +6,9 @@ from http.cookies import SimpleCookie
 
 import pytest
 from aiofast import cookies
-from aiofast.cookies import CookieJar, DummyCookieJar, format_cookies, merge_cookies, parse_date
+from aiofast.cookies import CookieJar, DummyCookieJar
+from aiofast.jars import cookie_field, own_cookies
+from aiofast.setcookie import MAX_COOKIE, format_cookies, parse_date
 
 
 def jar_with(*pairs: tuple[str, str], **options) -> CookieJar:
@@ -121,30 +123,60 @@ def test_expired_ones_are_dropped_when_they_are_met(monkeypatch):
     jar = jar_with(("a=1; Max-Age=60", A), ("b=1", A))
     now = cookies.time.time()
     monkeypatch.setattr(cookies.time, "time", lambda: now + 61)
-    assert [cookie.name for cookie in jar] == ["b"]
+    assert [cookie.key for cookie in jar] == ["b"]
     assert sent(jar, A) == {"b": "1"}
     assert len(jar) == 1
 
 
 def test_the_jar_is_bounded():
     jar = CookieJar()
-    for n in range(cookies.MAX_PER_DOMAIN + 10):
+    jar.set_cookie("kept=1; Secure", A.replace("http:", "https:"))
+    for n in range(cookies.MAX_PER_DOMAIN):
         jar.set_cookie(f"n{n}=1", A)
-    assert len(jar) == cookies.MAX_PER_DOMAIN
-    assert "n9" not in sent(jar, A)
+    assert len(jar) == cookies.KEPT_PER_DOMAIN
+    assert "n30" not in sent(jar, A)
+    assert "n31" in sent(jar, A)
+    assert "kept" in sent(jar, A.replace("http:", "https:"))
     for n in range(cookies.MAX_IN_ALL):
         jar.set_cookie("a=1", f"http://h{n}.example/")
-    assert len(jar) == cookies.MAX_IN_ALL == sum(map(len, jar.by_domain.values()))
-    jar.set_cookie(f"big={'x' * cookies.MAX_COOKIE}", "http://big.example/")
+    assert cookies.KEPT_IN_ALL <= len(jar) <= cookies.MAX_IN_ALL
+    assert len(jar) == sum(map(len, jar.by_domain.values()))
+    jar.set_cookie(f"big={'x' * MAX_COOKIE}", "http://big.example/")
     assert sent(jar, "http://big.example/") == {}
 
 
+def test_a_domain_full_of_secure_ones_takes_no_others():
+    jar = CookieJar()
+    safe = A.replace("http:", "https:")
+    for n in range(cookies.MAX_PER_DOMAIN):
+        jar.set_cookie(f"n{n}=1; Secure", safe)
+    jar.set_cookie("open=1", A)
+    assert len(jar) == cookies.MAX_PER_DOMAIN
+    jar.set_cookie("more=1; Secure", safe)
+    assert len(jar) == cookies.KEPT_PER_DOMAIN
+    assert "more" in sent(jar, safe)
+
+
+@pytest.mark.parametrize("domain", ["org", "co.uk", "com.au"])
+def test_public_suffixes(domain):
+    url = f"http://www.example.{domain}/"
+    assert sent(jar_with((f"a=1; Domain={domain}", url)), url) == {}
+    own = f"http://{domain}/"
+    assert sent(jar_with((f"a=1; Domain={domain}", own)), own) == {"a": "1"}
+    assert sent(jar_with((f"a=1; Domain={domain}", own)), url) == {}
+
+
 def test_the_cookie_header_is_bounded():
-    kept = [(f"n{n}", "x" * 1000) for n in range(100)]
-    value = merge_cookies("own=1", kept)
-    assert value is not None
-    assert value.startswith("own=1; n0=")
-    assert len(value) <= cookies.MAX_HEADER
+    jar = CookieJar()
+    for n in range(100):
+        jar.set_cookie(f"n{n}={'x' * 1000}", A)
+    header = "; ".join("=".join(pair) for pair in jar.cookies_for(A))
+    assert 7000 < len(header) <= cookies.MAX_HEADER
+    small = CookieJar()
+    for n in range(cookies.KEPT_PER_DOMAIN):
+        small.set_cookie(f"n{n}=1", A)
+        small.set_cookie(f"m{n}=1; Domain=example.org", A)
+    assert len(small.cookies_for(A)) == cookies.MAX_SENT
 
 
 def test_a_dummy_keeps_nothing():
@@ -209,9 +241,22 @@ def test_a_cookie_is_text():
 
 
 def test_merging():
-    assert merge_cookies(None, []) is None
-    assert merge_cookies(None, [("a", "1")]) == "a=1"
-    assert merge_cookies("a=0; b=2", [("a", "1"), ("c", "3")]) == "a=0; b=2; c=3"
+    assert cookie_field(None, [], []) is None
+    assert cookie_field(None, [("a", "1")], []) == "a=1"
+    assert cookie_field("a=0; b=2", [], []) == "a=0; b=2"
+    assert cookie_field("a=0; b=2", [("a", "1"), ("c", "3")], []) == "b=2; a=1; c=3"
+    assert (
+        cookie_field("a=0", [("a", "1"), ("c", "3"), ("c", "4")], [("a", "2")]) == "c=3; c=4; a=2"
+    )
+
+
+def test_cookies_of_a_request():
+    jar = CookieJar()
+    assert own_cookies({"a": "1", "b": "x y"}, jar, A) == [("a", "1"), ("b", '"x y"')]
+    assert own_cookies({"b": "x y"}, CookieJar(quote_cookie=False), A) == [("b", "x y")]
+    elsewhere = SimpleCookie("a=1")
+    elsewhere["a"]["domain"] = "other.org"
+    assert own_cookies(elsewhere, jar, A) == []
 
 
 def test_simple_cookies():

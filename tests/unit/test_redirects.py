@@ -193,7 +193,7 @@ def test_a_session_keeps_and_sends_cookies_from_hop_to_hop():
     jar = CookieJar()
     ask = SessionPolicy(jar, False)
     sent = HopHeaders([("X-Own", "1"), ("Cookie", "mine=1")])
-    sent.own = "mine=1"
+    sent.own, sent.given = "mine=1", None
     hop = ask(FakeFetch(headers=sent), FakeResponse(302, "/dir/y", cookies=["theirs=2; Path=/"]))
     assert hop[2] == [("X-Own", "1"), ("Cookie", "mine=1; theirs=2")]
     assert hop[2].own == "mine=1"

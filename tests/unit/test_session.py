@@ -145,7 +145,7 @@ def test_secret_defaults_go_with_the_request_where_redirects_see_them(make):
 def test_a_request_wins_over_its_session(make):
     session = make(headers={"authorization": "x"}, cookies={"a": "1", "b": "1"})
     _, headers = sent(session, headers={"Authorization": "y"}, cookies={"a": "2"})
-    assert headers == [("Authorization", "y"), ("Cookie", "a=2; b=1")]
+    assert headers == [("Authorization", "y"), ("Cookie", "b=1; a=2")]
     session = make()
     with pytest.deprecated_call(match="auth"):
         _, headers = sent(session, auth=aiofast.BasicAuth("me", "pw"))
@@ -174,7 +174,7 @@ def test_cookies_of_the_jar_are_sent(make):
     session.cookie_jar.set_cookie("a=1", "http://h.example/")
     assert sent(session)[1] == [("Cookie", "a=1")]
     assert sent(session, "http://other.example/")[1] == []
-    assert sent(session, headers={"Cookie": "a=0"})[1] == [("Cookie", "a=0")]
+    assert sent(session, headers={"Cookie": "a=0; b=2"})[1] == [("Cookie", "b=2; a=1")]
 
 
 def test_user_information_of_the_url(make):
