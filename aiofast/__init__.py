@@ -73,11 +73,18 @@ if TYPE_CHECKING:
     from .cookies import CookieJar, DummyCookieJar
     from .fanout import fetch_all, fetch_many
     from .fingerprint import Fingerprint
+    from .installing import install, uninstall
     from .session import ClientSession, request
     from .sse import ServerSentEvent
     from .streaming import StreamResponse, stream
     from .streams import LineTooLong, StreamReader
-    from .transport import open_connection
+    from .transport import (
+        create_connection,
+        create_unix_connection,
+        open_connection,
+        open_unix_connection,
+        start_tls,
+    )
 
 __all__ = (
     "BaseConnector",
@@ -132,6 +139,8 @@ __all__ = (
     "UploadAbortedError",
     "WSMessageTypeError",
     "WSServerHandshakeError",
+    "create_connection",
+    "create_unix_connection",
     "delete",
     "encode_basic_auth",
     "fetch",
@@ -139,13 +148,17 @@ __all__ = (
     "fetch_many",
     "get",
     "head",
+    "install",
     "open_connection",
+    "open_unix_connection",
     "options",
     "patch",
     "post",
     "put",
     "request",
+    "start_tls",
     "stream",
+    "uninstall",
 )
 
 # Names that not every program needs, by the module to import when they are
@@ -159,6 +172,8 @@ _LATE = {
     "Fingerprint": "fingerprint",
     "fetch_all": "fanout",
     "fetch_many": "fanout",
+    "install": "installing",
+    "uninstall": "installing",
     "ClientSession": "session",
     "request": "session",
     "LineTooLong": "streams",
@@ -166,7 +181,11 @@ _LATE = {
     "ServerSentEvent": "sse",
     "StreamResponse": "streaming",
     "stream": "streaming",
+    "create_connection": "transport",
+    "create_unix_connection": "transport",
     "open_connection": "transport",
+    "open_unix_connection": "transport",
+    "start_tls": "transport",
 }
 
 

@@ -1,6 +1,7 @@
 """The C engine. Private: everything a program needs is in `aiofast` itself."""
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, BaseProtocol, Future
+from asyncio.transports import _FlowControlMixin
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextvars import Context
 from types import GenericAlias, TracebackType
@@ -188,6 +189,54 @@ class ResponseBase:
     def release(self) -> None: ...  # not interested in the rest: drained if small, else closed
     def close(self) -> None: ...  # closes the connection unless the body is whole
 
+@disjoint_base
+class Transport(_FlowControlMixin):
+    """An asyncio.Transport over a stage: plain TCP or a Unix socket. Made by
+    transport_new()."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+    _extra: dict[str, Any]
+    @property
+    def _loop(self) -> AbstractEventLoop | None: ...
+    @property
+    def _sock(self) -> Any: ...  # the socket.socket; None once closed
+    _sock_fd: int
+    @property
+    def _protocol_paused(self) -> bool: ...
+    @property
+    def _sendfile_compatible(self) -> Any: ...
+    @property
+    def _start_tls_compatible(self) -> bool: ...
+    def _read(self) -> None: ...  # begins to read, and to shake hands
+    def _force_close(self, exc: BaseException | None, /) -> None: ...
+    def _call_connection_lost(self, exc: BaseException | None, /) -> None: ...
+    def _tls_timeout(self) -> None: ...
+    def _make_empty_waiter(self) -> Future[None]: ...  # done when all is sent
+    def _reset_empty_waiter(self) -> None: ...
+    def _test__append_write_backlog(self, data: bytes, /) -> None: ...
+
+@final
+class SSLTransport(Transport):
+    """The same with TLS. Made by transport_tls()."""
+
+def transport_new(
+    sock: Any,  # a connected socket.socket, the transport's from here on
+    protocol: BaseProtocol,
+    extra: dict[str, Any],  # what get_extra_info() gives
+    /,
+) -> Transport: ...
+def transport_tls(
+    transport: Transport,  # gives up its connection
+    protocol: BaseProtocol,
+    context: Any,
+    server_side: bool,
+    server_hostname: str | None,
+    handshake_timeout: float,
+    shutdown_timeout: float,
+    waiter: Future[None] | None,  # done, or failed, as the handshake is
+    connected: bool,  # the protocol has had its connection_made()
+    /,
+) -> SSLTransport: ...
 def fetch(
     options: Options,
     pool: Pool | None,  # None: the loop's own

@@ -31,6 +31,8 @@ typedef struct aif_stage_cbs {
     /* Where the next bytes should go: sets *|buf| and *|len|, or leaves them
      * for the slab. May be NULL. */
     void (*on_space)(void *user, char **buf, size_t *len);
+    /* Nothing had come: what on_space gave is not needed. May be NULL. */
+    void (*on_spare)(void *user);
     /* |len| > 0 bytes; valid until the callback returns. */
     void (*on_read)(void *user, const char *data, size_t len);
     /* The peer will send no more. For TLS: it said so (close_notify). */
@@ -49,6 +51,11 @@ struct aif_write {
     uv_buf_t *bufs; /* borrowed; advanced in place as bytes leave */
     unsigned count;
     void (*on_written)(aif_write *w, int code);
+    /* For bytes that may change later, or NULL: called before the write is
+     * queued, with |bufs| and |count| standing for what has not left. The
+     * owner may point the bufs to a copy. 0, or a code that fails the write.
+     */
+    int (*on_keep)(aif_write *w);
     void *user;
     aif_list link; /* the stage's */
     void *detail;  /* the stage's */
@@ -70,6 +77,13 @@ struct aif_stage {
     const aif_stage_cbs *cbs; /* the user's, borrowed; NULL: nobody listens */
     void *user;
 };
+
+/* For the stages: what they do before they queue |w|. */
+static inline int
+aif_write_keep(aif_write *w)
+{
+    return w->on_keep == NULL ? 0 : w->on_keep(w);
+}
 
 static inline void
 aif_stage_set_user(aif_stage *s, const aif_stage_cbs *cbs, void *user)

@@ -162,10 +162,11 @@ advance(aif_write *w, size_t n)
 
 static void on_sent(uv_write_t *req, int status);
 
-/* Sends |w| or hands what does not fit to libuv, which must have nothing. 1 if
- * all has left, 0 if libuv has it, or a negative code. */
+/* Sends |w| or hands what does not fit to libuv, which must have nothing.
+ * |fresh|: it was not queued before. 1 if all has left, 0 if libuv has it, or
+ * a negative code. */
 static int
-send_one(aif_tcp *t, aif_write *w)
+send_one(aif_tcp *t, aif_write *w, int fresh)
 {
     int rc;
 
@@ -182,6 +183,10 @@ send_one(aif_tcp *t, aif_write *w)
         if (w->count == 0) {
             return 1;
         }
+    }
+    rc = fresh ? aif_write_keep(w) : 0;
+    if (rc < 0) {
+        return rc;
     }
     rc =
         uv_write(&t->write_req, &t->handle.stream, w->bufs, w->count, on_sent);
@@ -228,7 +233,7 @@ flush(aif_tcp *t)
            && (node = aif_list_head(&t->writes)) != NULL)
     {
         aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
-        int rc = send_one(t, w);
+        int rc = send_one(t, w, 0);
 
         if (rc < 0) {
             t->write_code = rc;
@@ -283,10 +288,13 @@ tcp_write(aif_stage *s, aif_write *w)
         return UV_EPIPE;
     }
     if (!t->writing && aif_list_empty(&t->writes)) {
-        rc = send_one(t, w);
+        rc = send_one(t, w, 1);
         if (rc < 0) {
             t->write_code = rc;
         }
+    }
+    else {
+        rc = aif_write_keep(w);
     }
     if (rc == 0) {
         aif_list_push_tail(&t->writes, &w->link);
@@ -399,6 +407,11 @@ read_done(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (nread > 0) {
         enter(t);
         t->stage.cbs->on_read(t->stage.user, buf->base, (size_t)nread);
+        leave(t);
+    }
+    else if (nread == 0 && t->stage.cbs->on_spare != NULL) {
+        enter(t);
+        t->stage.cbs->on_spare(t->stage.user);
         leave(t);
     }
     else if (nread == UV_ENOBUFS) {
@@ -587,6 +600,12 @@ aif_tcp_adopt(aif_loop *loop, int fd, int family, int *code)
         (void)uv_tcp_nodelay(&t->handle.tcp, 1);
     }
     return t;
+}
+
+size_t
+aif_tcp_unsent(const aif_tcp *t)
+{
+    return uv_stream_get_write_queue_size(&t->handle.stream);
 }
 
 int

@@ -47,6 +47,9 @@ aif_tcp *aif_tcp_new(aif_loop *loop, int family, int *code);
  * the socket stays the caller's. */
 aif_tcp *aif_tcp_adopt(aif_loop *loop, int fd, int family, int *code);
 
+/* Bytes of the first queued write that the socket has not taken yet. */
+size_t aif_tcp_unsent(const aif_tcp *t);
+
 /* The descriptor, or -1. Borrowed: callers neither read nor close it. */
 int aif_tcp_fd(const aif_tcp *t);
 

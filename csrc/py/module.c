@@ -8,6 +8,8 @@
 #include "py/py_fetch.h"
 #include "py/py_host.h"
 #include "py/py_pread.h"
+#include "py/py_transport.h"
+#include "py/py_transport_tls.h"
 #include "py/py_url.h"
 #include "py/py_wait.h"
 
@@ -51,6 +53,10 @@ static PyMethodDef core_methods[] = {
      {"read_file", core_read_file, METH_VARARGS,
       PyDoc_STR("Read part of a file off the loop's thread.")},
      {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
+     {"transport_new", (PyCFunction)(void (*)(void))core_transport_new,
+     METH_FASTCALL, PyDoc_STR("A transport over a connected socket.")},
+    {"transport_tls", (PyCFunction)(void (*)(void))core_transport_tls,
+     METH_FASTCALL, PyDoc_STR("A transport with TLS over another's.")},
       {"url_join", (PyCFunction)(void (*)(void))core_url_join, METH_FASTCALL,
        PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
        {"url_origin", core_url_origin, METH_O,

@@ -9,6 +9,7 @@
 
 #include "base/aif_mem.h"
 #include "py/py_pool.h"
+#include "py/py_transport.h"
 
 /* A libuv loop that could not be ended because a name lookup still ran. */
 typedef struct orphan {
@@ -373,6 +374,9 @@ host_close(HostObject *h)
     while ((node = aif_list_head(&h->pools)) != NULL) {
         pool_detach(AIF_LIST_ENTRY(node, PoolObject, link));
     }
+    while ((node = aif_list_head(&h->transports)) != NULL) {
+        transport_detach(AIF_LIST_ENTRY(node, TransportObject, link));
+    }
     /* Whoever still waits here has a result now. */
     flush_ready(h);
     host_run_deferred(h);
@@ -470,6 +474,14 @@ Host_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(h->interrupt);
     for (node = h->ready.next; node != &h->ready; node = node->next) {
         Py_VISIT(AIF_LIST_ENTRY(node, WaitObject, link));
+    }
+    for (node = h->transports.next; node != &h->transports; node = node->next)
+    {
+        TransportObject *t = AIF_LIST_ENTRY(node, TransportObject, link);
+
+        if (t->held) {
+            Py_VISIT(t);
+        }
     }
     for (node = h->work.next; node != &h->work; node = node->next) {
         Py_VISIT(AIF_LIST_ENTRY(node, WaitObject, work));
@@ -578,6 +590,7 @@ host_new(core_state *st, PyObject *loop)
     /* Nothing may run Python before the lists can be walked. */
     aif_list_init(&h->link);
     aif_list_init(&h->pools);
+    aif_list_init(&h->transports);
     aif_list_init(&h->ready);
     aif_list_init(&h->work);
     aif_list_init(&h->later);

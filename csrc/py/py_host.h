@@ -32,6 +32,7 @@ typedef struct HostObject {
     uint64_t timer_due;     /* ns */
     PyObject *default_pool; /* PoolObject or NULL */
     aif_list pools;         /* PoolObject, borrowed */
+    aif_list transports;    /* TransportObject, some with a reference */
     aif_list ready;         /* WaitObject, each with a reference */
     aif_list work;          /* WaitObject whose work is under way; likewise */
     aif_list later;         /* what host_defer() has put off */

@@ -59,6 +59,9 @@ typedef struct tls_stage {
     unsigned flushing : 1; /* below_write is under way */
     unsigned below_eof : 1;
     unsigned reported : 1; /* on_eof or on_fail was called */
+    unsigned mild : 1;     /* an end without close_notify is an end */
+    unsigned shutting : 1; /* close_notify is to follow the writes */
+    unsigned said : 1;     /* and has been made */
     unsigned closed : 1;
 } tls_stage;
 
@@ -156,6 +159,15 @@ count_of(PyObject *res, size_t max)
 /* ---- down: plaintext to the socket -------------------------------------- */
 
 static void pump_out(tls_stage *t);
+static void say_goodbye(tls_stage *t);
+
+/* The peer's close_notify ends its half alone (RFC 8446 6.1). */
+static int
+can_write(const tls_stage *t)
+{
+    return !t->closed && !t->said
+           && (t->state == TLS_OPEN || t->state == TLS_ENDED);
+}
 
 static void
 on_below_written(aif_write *w, int code)
@@ -270,7 +282,7 @@ pump_out(tls_stage *t)
     aif_list *node;
     int rc = flush(t);
 
-    while (rc == 1 && !t->closed && t->state == TLS_OPEN
+    while (rc == 1 && can_write(t)
            && (node = aif_list_head(&t->writes)) != NULL)
     {
         aif_write *w = AIF_LIST_ENTRY(node, aif_write, link);
@@ -294,6 +306,9 @@ pump_out(tls_stage *t)
     if (rc == AIF_ETLS && PyErr_Occurred()) {
         tls_fail(t, AIF_ETLS, "encrypting failed");
     }
+    if (t->shutting && can_write(t) && aif_list_empty(&t->writes)) {
+        say_goodbye(t);
+    }
 }
 
 static int
@@ -303,8 +318,11 @@ tls_write(aif_stage *s, aif_write *w)
     progress step = ENCRYPT_MORE;
     int rc = 1;
 
-    if (t->state != TLS_OPEN || t->closed) {
+    if (!can_write(t)) {
         return UV_ENOTCONN;
+    }
+    if (t->shutting) {
+        return UV_EPIPE;
     }
     if (aif_list_empty(&t->writes) && !t->flushing) {
         while (rc == 1 && step == ENCRYPT_MORE) {
@@ -319,8 +337,11 @@ tls_write(aif_stage *s, aif_write *w)
             return rc;
         }
     }
-    aif_list_push_tail(&t->writes, &w->link);
-    return 0;
+    rc = aif_write_keep(w);
+    if (rc == 0) {
+        aif_list_push_tail(&t->writes, &w->link);
+    }
+    return rc;
 }
 
 /* ---- up: ciphertext to plaintext ---------------------------------------- */
@@ -395,7 +416,7 @@ read_once(tls_stage *t)
 
     if (t->stage.cbs->on_space != NULL) {
         t->stage.cbs->on_space(t->stage.user, &buf, &len);
-        if (t->closed) {
+        if (t->closed || !t->reading) {
             return 0;
         }
     }
@@ -415,6 +436,9 @@ read_once(tls_stage *t)
     if (n < 0) {
         if (is_want_read(t)) {
             t->seen.whole = 0;
+            if (t->stage.cbs->on_spare != NULL) {
+                t->stage.cbs->on_spare(t->stage.user);
+            }
             return 0;
         }
         tls_fail(t, t->below_eof ? AIF_ETRUNCATED : AIF_ETLS,
@@ -477,13 +501,13 @@ pump_in(tls_stage *t)
         return;
     }
     while (!t->closed && t->reading && t->state == TLS_OPEN
-           && (t->seen.whole > 0 || t->below_eof))
+           && (t->seen.whole > 0 || (t->below_eof && !t->mild)))
     {
         if (!read_once(t)) {
             break;
         }
     }
-    if (!t->closed && t->state == TLS_OPEN) {
+    if (can_write(t)) {
         pump_out(t); /* a KeyUpdate wants an answer */
     }
 }
@@ -506,6 +530,24 @@ below_on_read(void *user, const char *data, size_t len)
     tls_leave(t);
 }
 
+/* The end came in the middle of TLS. OpenSSL is not told: it would let nothing
+ * be written any more, and the peer may still read. */
+static void
+report_cut(tls_stage *t)
+{
+    aif_err err = {0};
+
+    if (t->closed || t->reported || t->stage.cbs == NULL) {
+        return;
+    }
+    t->reported = 1;
+    if (t->state == TLS_OPEN) {
+        t->state = TLS_ENDED;
+    }
+    aif_err_set(&err, AIF_ETRUNCATED, "the peer closed without close_notify");
+    t->stage.cbs->on_fail(t->stage.user, &err);
+}
+
 static void
 below_on_eof(void *user)
 {
@@ -514,6 +556,12 @@ below_on_eof(void *user)
 
     tls_enter(t);
     t->below_eof = 1;
+    if (t->mild) {
+        pump_in(t);
+        report_cut(t);
+        tls_leave(t);
+        return;
+    }
     res = PyObject_CallMethodNoArgs(t->incoming, t->st->str_write_eof);
     if (res == NULL) {
         host_swallow(host_of(t));
@@ -610,16 +658,21 @@ tls_probe(aif_stage *s)
 static void
 say_goodbye(tls_stage *t)
 {
-    PyObject *res = PyObject_CallMethodNoArgs(t->ssl, t->st->str_unwrap);
+    PyObject *res;
 
+    t->said = 1;
+    res = PyObject_CallMethodNoArgs(t->ssl, t->st->str_unwrap);
     if (res == NULL) {
-        /* The peer's own close_notify is not waited for. */
+        /* The peer's own close_notify is for the reads to find. */
         host_swallow(host_of(t));
     }
-    Py_XDECREF(res);
     if (flush(t) < 0) {
         host_swallow(host_of(t));
     }
+    if (res != NULL && !t->closed) {
+        report_eof(t); /* It was there already. */
+    }
+    Py_XDECREF(res);
 }
 
 static int
@@ -627,8 +680,14 @@ tls_shutdown(aif_stage *s)
 {
     tls_stage *t = tls_of(s);
 
-    if (t->state == TLS_OPEN) {
-        say_goodbye(t);
+    if (!can_write(t) || t->shutting) {
+        return 0;
+    }
+    t->shutting = 1;
+    if (t->depth == 0) {
+        tls_enter(t);
+        pump_in(t); /* What has come is read before, or OpenSSL complains. */
+        tls_leave(t);
     }
     return 0;
 }
@@ -647,7 +706,7 @@ tls_close(aif_stage *s)
     tls_enter(t);
     t->closed = 1;
     t->reading = 0;
-    if (t->state == TLS_OPEN && !t->flushing) {
+    if (t->state == TLS_OPEN && !t->flushing && !t->said) {
         say_goodbye(t);
     }
     while ((node = aif_list_head(&t->writes)) != NULL) {
@@ -694,29 +753,34 @@ static const aif_stage_type tls_type = {
 
 /* ---- the beginning ------------------------------------------------------ */
 
-/* context.wrap_bio(incoming, outgoing, server_hostname=, session=) */
+/* context.wrap_bio(incoming, outgoing, server_side, server_hostname=,
+ * session=) */
 static PyObject *
-wrap(core_state *st, PyObject *context, PyObject *incoming, PyObject *outgoing,
-     const char *server_name, PyObject *session)
+wrap(tls_stage *t, PyObject *context, int server_side, const char *server_name,
+     PyObject *session)
 {
-    PyObject *name = PyUnicode_FromString(server_name);
+    PyObject *name = server_name == NULL ? Py_NewRef(Py_None)
+                                         : PyUnicode_FromString(server_name);
     PyObject *ssl = NULL;
 
     if (name != NULL) {
-        PyObject *args[] = {context, incoming, outgoing, name,
+        PyObject *args[] = {context,
+                            t->incoming,
+                            t->outgoing,
+                            server_side ? Py_True : Py_False,
+                            name,
                             session == NULL ? Py_None : session};
 
-        /* wrap_bio(incoming, outgoing, server_side=False, ...) */
-        ssl =
-            PyObject_VectorcallMethod(st->str_wrap_bio, args, 3, st->kw_wrap);
+        ssl = PyObject_VectorcallMethod(t->st->str_wrap_bio, args, 4,
+                                        t->st->kw_wrap);
         Py_DECREF(name);
     }
     return ssl;
 }
 
-aif_stage *
-tls_new(core_state *st, aif_stage *below, PyObject *context,
-        const char *server_name, PyObject *session, aif_err *err)
+static aif_stage *
+stage_new(core_state *st, aif_stage *below, PyObject *context, int server_side,
+          const char *server_name, PyObject *session, aif_err *err)
 {
     tls_stage *t = aif_mem_zalloc(sizeof(*t));
 
@@ -736,8 +800,7 @@ tls_new(core_state *st, aif_stage *below, PyObject *context,
         t->outgoing = PyObject_CallNoArgs(st->memory_bio);
     }
     if (t->incoming != NULL && t->outgoing != NULL) {
-        t->ssl =
-            wrap(st, context, t->incoming, t->outgoing, server_name, session);
+        t->ssl = wrap(t, context, server_side, server_name, session);
     }
     if (t->ssl == NULL) {
         host_park(below->loop->user, AIF_ETLS);
@@ -751,6 +814,41 @@ tls_new(core_state *st, aif_stage *below, PyObject *context,
     t->stage.below = below;
     aif_stage_set_user(below, &below_cbs, t);
     return &t->stage;
+}
+
+aif_stage *
+tls_new(core_state *st, aif_stage *below, PyObject *context,
+        const char *server_name, PyObject *session, aif_err *err)
+{
+    return stage_new(st, below, context, 0, server_name, session, err);
+}
+
+aif_stage *
+tls_new_server(core_state *st, aif_stage *below, PyObject *context,
+               aif_err *err)
+{
+    return stage_new(st, below, context, 1, NULL, NULL, err);
+}
+
+int
+tls_is_ended(aif_stage *stage)
+{
+    return tls_of(stage)->state == TLS_ENDED;
+}
+
+void
+tls_be_mild(aif_stage *stage)
+{
+    tls_of(stage)->mild = 1;
+}
+
+void
+tls_abandon(aif_stage *stage)
+{
+    while (stage != NULL && stage->type == &tls_type) {
+        tls_of(stage)->state = TLS_DEAD;
+        stage = stage->below;
+    }
 }
 
 PyObject *

@@ -10,10 +10,26 @@
 #include "py/state.h"
 
 /* A TLS stage over |below|, of which it takes possession on success. |context|
- * is an ssl.SSLContext, |session| an ssl.SSLSession to resume or NULL. NULL
- * with |err| set and the exception parked at the host. */
+ * is an ssl.SSLContext, |server_name| may be NULL, |session| an ssl.SSLSession
+ * to resume or NULL. NULL with |err| set and the exception parked at the host.
+ */
 aif_stage *tls_new(core_state *st, aif_stage *below, PyObject *context,
                    const char *server_name, PyObject *session, aif_err *err);
+
+/* The same for the server's side. */
+aif_stage *tls_new_server(core_state *st, aif_stage *below, PyObject *context,
+                          aif_err *err);
+
+/* 1 if the peer will say no more: by close_notify, or by its end alone. */
+int tls_is_ended(aif_stage *stage);
+
+/* From here on an end without close_notify, which is still told by on_fail and
+ * AIF_ETRUNCATED, leaves the stage open for writing, as a half close does. */
+void tls_be_mild(aif_stage *stage);
+
+/* From here on nothing is said any more, close_notify neither: for a stage
+ * that is about to be closed as an abort. */
+void tls_abandon(aif_stage *stage);
 
 /* The ssl.SSLObject of |stage|; borrowed. */
 PyObject *tls_object(aif_stage *stage);

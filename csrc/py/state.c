@@ -37,7 +37,10 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(str_call_soon_threadsafe) X(str_call_later) X(str_cancel)               \
     X(str_wrap_bio) X(str_items) X(str_read) X(str_write) X(str_write_eof)    \
     X(str_do_handshake) X(str_unwrap) X(str_session) X(str_ok) X(kw_context)  \
-    X(kw_wrap) X(empty_bytes) X(empty_tuple) X(done_none)
+    X(kw_wrap) X(empty_bytes) X(empty_tuple) X(done_none) X(transport_type)   \
+    X(logger) X(buffered_protocol) X(str_data_received) X(str_get_buffer)     \
+    X(str_buffer_updated) X(str_eof_received) X(str_connection_lost)          \
+    X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type)
 /* clang-format on */
 
 int
@@ -79,6 +82,13 @@ init_names(core_state *st)
         {&st->str_unwrap, "unwrap"},
         {&st->str_session, "session"},
         {&st->str_ok, "OK"},
+        {&st->str_data_received, "data_received"},
+        {&st->str_get_buffer, "get_buffer"},
+        {&st->str_buffer_updated, "buffer_updated"},
+        {&st->str_eof_received, "eof_received"},
+        {&st->str_connection_lost, "connection_lost"},
+        {&st->str_pause_writing, "pause_writing"},
+        {&st->str_resume_writing, "resume_writing"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -119,7 +129,8 @@ state_init(core_state *st, PyObject *module)
     if (wait_type_init(st) < 0 || fetch_type_init(st) < 0
         || options_type_init(st) < 0 || pool_type_init(st) < 0
         || host_type_init(st) < 0 || response_type_init(st) < 0
-        || upload_type_init(st) < 0 || pread_type_init(st) < 0)
+        || upload_type_init(st) < 0 || pread_type_init(st) < 0
+        || transport_type_init(st) < 0)
     {
         return -1;
     }

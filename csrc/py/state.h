@@ -23,6 +23,8 @@ typedef struct core_state {
     PyTypeObject *response_type;
     PyTypeObject *upload_type;
     PyTypeObject *pread_type;
+    PyTypeObject *transport_type;
+    PyTypeObject *ssl_transport_type;
 
     /* Imports from asyncio, at import. */
     PyObject *get_running_loop;
@@ -36,6 +38,8 @@ typedef struct core_state {
     PyObject *idna_encode;      /* idna.encode */
     PyObject *memory_bio;       /* ssl.MemoryBIO */
     PyObject *want_read;        /* ssl.SSLWantReadError */
+    PyObject *logger;           /* asyncio.log.logger */
+    PyObject *buffered_protocol; /* asyncio.protocols.BufferedProtocol */
     PyObject *multidict_module; /* it owns the next */
     void *multidict;            /* MultiDict_CAPI */
 
@@ -44,6 +48,9 @@ typedef struct core_state {
     PyObject *str_cancel, *str_wrap_bio;
     PyObject *str_items, *str_read, *str_write, *str_write_eof;
     PyObject *str_do_handshake, *str_unwrap, *str_session, *str_ok;
+    PyObject *str_data_received, *str_get_buffer, *str_buffer_updated;
+    PyObject *str_eof_received, *str_connection_lost;
+    PyObject *str_pause_writing, *str_resume_writing;
     PyObject *kw_context; /* ("context",) */
     PyObject *kw_wrap;    /* ("server_hostname", "session") */
     PyObject *empty_bytes;
@@ -85,5 +92,6 @@ int host_type_init(core_state *st);
 int response_type_init(core_state *st);
 int upload_type_init(core_state *st);
 int pread_type_init(core_state *st);
+int transport_type_init(core_state *st);
 
 #endif
