@@ -97,6 +97,7 @@ else:
 
 
 SECRETS = frozenset(("authorization", "cookie", "proxy-authorization"))
+OF_ORIGIN = SECRETS | {"host"}  # what no other origin gets
 
 
 class RequestInfo(_RequestInfo):

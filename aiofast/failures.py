@@ -183,21 +183,15 @@ _LIMITS = {
 
 def _too_big(facts: Mapping[str, Any]) -> Exception:
     limit = facts.get("limit")
-    if not facts.get("host"):
+    if limit == "url":
         return url_error(facts.get("url") or "", facts.get("text"))
     if limit in ("max_body", "max_ratio") or (facts.get("phase") == "receive" and limit is None):
         return _bad_body(facts)
     return _bad_head(facts)
 
 
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
 def _bad_input(facts: Mapping[str, Any]) -> Exception:
-    # Without a host the URL did not parse, unless it was never reached because
-    # of the method; with one, the fault is in the method or in a header.
-    method = facts.get("method") or ""
-    if not facts.get("host") and not set(method) - _TOKEN:
+    if facts.get("limit") == "url":
         return url_error(facts.get("url") or "", facts.get("text"))
     return ValueError(facts.get("text") or "the request may not go on the wire")
 

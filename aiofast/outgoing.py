@@ -40,14 +40,35 @@ def split_login(url: str) -> tuple[str, str | None]:
 
 
 def header_pairs(headers: Any) -> Pairs:
-    """|headers| as a caller gave them, as a list of pairs of our own. TypeError."""
+    """|headers| as a caller gave them, as a list of pairs of our own: bytes in
+    them are text, but for values that are not UTF-8. TypeError."""
     if headers is None:
         return []
     items = headers.items() if hasattr(headers, "items") else headers
     try:
-        return [(name, value) for name, value in items]
+        pairs = [(name, value) for name, value in items]
     except (TypeError, ValueError):
         raise TypeError("headers must be a mapping or pairs of name and value") from None
+    for i, (name, value) in enumerate(pairs):
+        # All that is decided by a header compares it with str.
+        if not isinstance(name, str) or isinstance(value, bytes):
+            pairs[i] = _name_text(name), _value_text(value)
+    return pairs
+
+
+def _name_text(name: Any) -> str:
+    if isinstance(name, str):
+        return name
+    if isinstance(name, bytes):
+        return name.decode("latin-1")
+    raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+
+
+def _value_text(value: Any) -> Any:
+    try:
+        return value.decode("utf-8") if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value  # goes as it is
 
 
 def is_named(pairs: Pairs, name: str) -> bool:
@@ -75,8 +96,10 @@ def add_login(pairs: Pairs, login: str | None, auth: Any) -> None:
 
 
 def take_cookie(pairs: Pairs) -> tuple[Pairs, str | None]:
-    """|pairs| without their Cookie fields, and these as one."""
+    """|pairs| without their Cookie fields, and these as one. TypeError."""
     if not is_named(pairs, "cookie"):
         return pairs, None
     values = [value for name, value in pairs if name.lower() == "cookie"]
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError("a Cookie must be str, or bytes in UTF-8")
     return [pair for pair in pairs if pair[0].lower() != "cookie"], "; ".join(values)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import url_join, url_origin
 from .auth import split_userinfo
 from .errors import (
-    SECRETS,
+    OF_ORIGIN,
     ClientPayloadError,
     ClientResponseError,
     InvalidURL,
@@ -94,7 +94,7 @@ def next_hop(fetch: Fetch[Any], response: ResponseBase) -> Hop | None:
     elif getattr(body, "used_up", False):
         raise used_up(fetch, response)
     if not same_origin(fetch.url, url):
-        headers = [pair for pair in headers if not _is_of_origin(pair[0])]
+        headers = [pair for pair in headers if pair[0].lower() not in OF_ORIGIN]
     if login is not None:
         headers = [pair for pair in headers if pair[0].lower() != "authorization"]
         headers.append(("Authorization", login))
@@ -161,8 +161,3 @@ def too_many(fetch: Fetch[Any], response: ResponseBase) -> TooManyRedirects:
 def _is_of_body(name: str) -> bool:
     name = name.lower()
     return name.startswith("content-") or name in _OF_BODY
-
-
-def _is_of_origin(name: str) -> bool:
-    name = name.lower()
-    return name in SECRETS or name == "host"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from .context import RequestContextManager, as_coroutine_function, failing, raising
 from .cookies import CookieJar, DummyCookieJar
-from .errors import SECRETS
+from .errors import OF_ORIGIN
 from .hops import SessionPolicy, with_cookies
 from .jars import face_of
 from .outgoing import header_pairs, is_named, split_login, take_cookie, url_text
@@ -193,13 +193,13 @@ class ClientSession(SessionSettings):
         """Builds the options from the settings and the default headers."""
         pairs = self._header_source
         self._skip = frozenset(str(name).lower() for name in self._skip_auto_headers)
-        # Defaults are sent to every origin, so what is secret goes with each
-        # request instead, where redirects can drop it.
-        secret = [pair for pair in pairs if pair[0].lower() in SECRETS]
+        # Defaults are sent to every origin, so what is for one alone goes with
+        # each request instead, where redirects can drop it.
+        secret = [pair for pair in pairs if pair[0].lower() in OF_ORIGIN]
         self._secret, self._cookie = take_cookie(secret)
         settings = self._settings
         if pairs or self._skip:
-            plain = [pair for pair in pairs if pair[0].lower() not in SECRETS]
+            plain = [pair for pair in pairs if pair[0].lower() not in OF_ORIGIN]
             settings = settings | {"defaults": default_headers(plain, self._skip)}
         keeping = not isinstance(self._cookie_jar, DummyCookieJar)
         self._policies = {
@@ -452,7 +452,7 @@ class ClientSession(SessionSettings):
             changes["policy"] = self._policies[raising]
             changes["on_status"] = raising
         if skip:
-            plain = [p for p in self._header_source if p[0].lower() not in SECRETS]
+            plain = [p for p in self._header_source if p[0].lower() not in OF_ORIGIN]
             changes["defaults"] = default_headers(plain, {*self._skip, *skip})
         if self._derived is None:
             self._derived = OptionsCache(self._options)

@@ -233,6 +233,24 @@ async def test_credentials_do_not_cross_origins():
     assert other.requests[0].header("X-Kept") == "1"
 
 
+BYTES = [(name.encode(), value.encode()) for name, value in SECRETS]
+
+
+async def test_credentials_in_bytes_do_not_cross_origins():
+    other = Scripted([forever(answer(b"other"))])
+    server = Scripted([request, send(moved(f"{other.url}/next"))])
+    await aiofast.fetch(f"{server.url}/", headers=[*BYTES, (b"X-Kept", b"1")])
+    async with aiofast.ClientSession() as session:
+        async with session.get(f"{server.url}/", headers=BYTES):
+            pass
+    async with aiofast.ClientSession(headers=dict(BYTES)) as session:
+        async with session.get(f"{server.url}/"):
+            pass
+    assert [len(secrets_in(each)) for each in server.requests] == [5, 4, 4]
+    assert [secrets_in(each) for each in other.requests] == [[], [], []]
+    assert other.requests[0].header("X-Kept") == "1"
+
+
 async def test_credentials_do_not_come_back():
     """There and back again: once dropped, they stay dropped."""
     home = Scripted(["filled below"])
@@ -275,6 +293,21 @@ async def test_the_host_field_follows_the_hop():
     other = Scripted([forever(answer())])
     server = Scripted(to(f"{other.url}/"))
     await aiofast.fetch(f"{server.url}/")
+    assert other.requests[0].all("Host") == [f"127.0.0.1:{other.port}"]
+
+
+@pytest.mark.parametrize("where", ["session", "request", "fetch"])
+async def test_a_host_set_by_hand_is_for_its_origin(where):
+    other = Scripted([forever(answer())])
+    server = Scripted([request, send(moved("/here")), request, send(moved(f"{other.url}/"))])
+    own = {"Host": "by.hand.example"}
+    if where == "fetch":
+        await aiofast.fetch(f"{server.url}/", headers=own)
+    else:
+        async with aiofast.ClientSession(headers=own if where == "session" else None) as session:
+            async with session.get(f"{server.url}/", headers=own if where == "request" else None):
+                pass
+    assert [each.all("Host") for each in server.requests] == [["by.hand.example"]] * 2
     assert other.requests[0].all("Host") == [f"127.0.0.1:{other.port}"]
 
 
