@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import fspath
 from typing import TYPE_CHECKING, Any
 
 from . import _core
@@ -11,6 +12,7 @@ from .settings import tls_context
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from os import PathLike
     from types import TracebackType
     from typing import Self
 
@@ -193,21 +195,21 @@ class UnixConnector(BaseConnector):
 
     def __init__(
         self,
-        path: str,
+        path: str | PathLike[str],
         force_close: bool = False,
         keepalive_timeout: float | None = _UNSET,
         limit: int = 100,
         limit_per_host: int = 0,
         loop: AbstractEventLoop | None = None,
     ) -> None:
+        self._path = fspath(path)
         super().__init__(
             keepalive_timeout=keepalive_timeout,
             force_close=force_close,
             limit=limit,
             limit_per_host=limit_per_host,
-            unix_path=path,
+            unix_path=self._path,
         )
-        self._path = path
 
     @property
     def path(self) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .abc import AbstractCookieJar
 from .setcookie import (
     as_morsel,
+    cookie_pairs,
     deadline,
     morsel_of,
     parse_set_cookie,
@@ -196,9 +197,7 @@ class CookieJar(AbstractCookieJar):
         host, path = "", ""
         if response_url is not None and response_url.raw_host:
             _, host, path = origin_of(str(response_url))
-        if hasattr(cookies, "items"):
-            cookies = cookies.items()
-        for name, value in cookies:
+        for name, value in cookie_pairs(cookies):
             try:
                 morsel = as_morsel(name, value, self._quote_cookie)
             except ValueError:

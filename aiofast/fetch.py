@@ -10,7 +10,18 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from . import _core
-from .outgoing import Unset, add_login, header_pairs, is_named, split_login, take_cookie, url_text
+from .outgoing import (
+    Unset,
+    add_login,
+    checked_redirects,
+    checked_trace,
+    header_pairs,
+    is_named,
+    method_text,
+    split_login,
+    take_cookie,
+    url_text,
+)
 from .settings import MAX_REDIRECTS, NATIVE, NO_REDIRECTS, OptionsCache
 
 if TYPE_CHECKING:
@@ -131,13 +142,13 @@ def _fetch_with(
     return _core_fetch(
         _cache.get(**changes),
         None,
-        method.upper(),
+        method_text(method),
         text,
         query,
         pairs or None,
         body,
-        max_redirects if allow_redirects else NO_REDIRECTS,
-        trace,
+        checked_redirects(max_redirects) if allow_redirects else NO_REDIRECTS,
+        checked_trace(trace),
     )
 
 

@@ -55,6 +55,27 @@ def is_json(kind: str) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
+# Python's codecs that are no charsets, some of them quadratic.
+_NO_CHARSETS = frozenset(("idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"))
+_LONGEST_NAME = 40  # Python remembers each name that it was asked for
+
+
+def charset_codec(charset: str | None) -> str | None:
+    """Python's name of the codec for a |charset| that a peer has named; None if
+    there is none, or it is none that a peer may choose."""
+    if charset is None or len(charset) > _LONGEST_NAME:
+        return None
+    try:
+        found = lookup(charset)
+    except (LookupError, ValueError):
+        return None
+    if found.name.replace("-", "_") in _NO_CHARSETS or not getattr(
+        found, "_is_text_encoding", True
+    ):
+        return None
+    return found.name
+
+
 def decode_text(body: bytes, content_type: str | None) -> str:
     """|body| as text, never failing: its byte order mark decides, else the
     charset of |content_type|, else UTF-8; what is malformed becomes U+FFFD."""
@@ -65,18 +86,10 @@ def decode_text(body: bytes, content_type: str | None) -> str:
     charset = parse_media_type(content_type)[1]
     if charset is not None and charset.lower() not in ("utf-8", "utf8"):
         try:
-            return body.decode(charset, "replace")
-        except (LookupError, ValueError):
-            pass  # unknown, or a codec that is none of text
+            return body.decode(charset_codec(charset) or "utf-8", "replace")
+        except ValueError:
+            pass  # a codec that does raise
     return body.decode("utf-8", "replace")
-
-
-def _is_text(charset: str) -> bool:
-    """True if Python knows |charset| as an encoding of text."""
-    try:
-        return lookup(charset)._is_text_encoding
-    except (LookupError, ValueError):
-        return False
 
 
 def incremental_decoder(
@@ -86,9 +99,7 @@ def incremental_decoder(
     rules as decode_text(); with |encoding| only that. LookupError."""
     if encoding is not None:
         return getincrementaldecoder(encoding)(errors).decode
-    charset = parse_media_type(content_type)[1]
-    if charset is None or not _is_text(charset):
-        charset = "utf-8"
+    charset = charset_codec(parse_media_type(content_type)[1]) or "utf-8"
     held = b""
     decode: Callable[[bytes, bool], str] | None = None
 

@@ -34,6 +34,30 @@ def url_text(url: Any) -> str:
     raise TypeError(f"a URL must be str or yarl.URL, not {type(url).__name__}")
 
 
+def method_text(method: Any) -> str:
+    """|method| in upper case. TypeError. What is not ASCII stays as it is, to be
+    refused: some of it has an upper case that is."""
+    if not isinstance(method, str):
+        raise TypeError(f"method must be str, not {type(method).__name__}")
+    return method.upper() if method.isascii() else method
+
+
+def checked_trace(trace: Any) -> Any:
+    """|trace|. TypeError unless it is None or can be called."""
+    if trace is not None and not callable(trace):
+        raise TypeError(f"trace must be a function, not {type(trace).__name__}")
+    return trace
+
+
+def checked_redirects(count: Any) -> int:
+    """How many redirects a caller allows. TypeError, ValueError."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"max_redirects must be an int, not {count!r}")
+    if count < 0:
+        raise ValueError(f"max_redirects must not be negative: {count}")
+    return count
+
+
 def split_login(url: str) -> tuple[str, str | None]:
     """|url| without user information, and the Authorization for that or None."""
     return split_userinfo(url) if "@" in url else (url, None)

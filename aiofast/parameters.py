@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ._core import url_origin
-from .outgoing import Unset, add_login, url_text
+from .outgoing import Unset, add_login, checked_redirects, url_text
 from .settings import NO_REDIRECTS
 from .timeouts import DEFAULT_TIMEOUT, ClientTimeout, timeout_from
 
@@ -113,7 +113,7 @@ def ceilings(line: int, field: int, count: int) -> dict[str, Any]:
 def hops(allow_redirects: bool, max_redirects: int) -> int:
     if not allow_redirects:
         return NO_REDIRECTS
-    return max_redirects - 1 if max_redirects else _UNLIMITED
+    return checked_redirects(max_redirects) - 1 if max_redirects else _UNLIMITED
 
 
 def checked_base(base_url: StrOrURL | None) -> URL | None:

@@ -65,6 +65,8 @@ def _pairs(source: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         raise TypeError(f"{name} must be a mapping, pairs or str, not bytes")
     items: Iterable[Any] = source.items() if _is_mapping(source) else source
+    if not hasattr(items, "__iter__"):
+        raise TypeError(f"{name} must be a mapping, pairs or str, not {source!r}")
     for pair in items:
         try:
             key, value = pair

@@ -9,7 +9,7 @@ from warnings import warn
 from ._core import ResponseBase, done
 from .errors import ContentTypeError, RequestInfo, redact, request_info
 from .formats import BodyFormats
-from .mediatype import decode_text, is_json, parse_media_type
+from .mediatype import charset_codec, decode_text, is_json, parse_media_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -337,13 +337,9 @@ class ClientResponse(BodyFormats, ResponseBase):
         fallback_charset_resolver says (UTF-8 if it has none). RuntimeError if
         it would have to be asked about a body that was not read."""
         kind, charset = parse_media_type(self.header("Content-Type"))
-        if charset is not None:
-            from codecs import lookup
-
-            try:
-                return lookup(charset).name
-            except (LookupError, ValueError):
-                pass
+        codec = charset_codec(charset)
+        if codec is not None:
+            return codec
         if kind in ("application/json", "application/rdap"):
             return "utf-8"
         body = self._body

@@ -18,7 +18,15 @@ from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
 from .hops import SessionPolicy, with_cookies
 from .jars import face_of
-from .outgoing import header_pairs, is_named, split_login, take_cookie, url_text
+from .outgoing import (
+    checked_trace,
+    header_pairs,
+    is_named,
+    method_text,
+    split_login,
+    take_cookie,
+    url_text,
+)
 from .parameters import (
     LATER_IN_SESSION,
     UNSET,
@@ -390,7 +398,15 @@ class ClientSession(SessionSettings):
         if settings or skip:
             options = self._override(settings, skip)
         return _core_fetch(
-            options, self._pool, method.upper(), url, query, pairs or None, body, follow, trace
+            options,
+            self._pool,
+            method_text(method),
+            url,
+            query,
+            pairs or None,
+            body,
+            follow,
+            checked_trace(trace),
         )
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:

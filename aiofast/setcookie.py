@@ -158,12 +158,21 @@ def as_morsel(name: str, value: Any, quote: bool) -> Morsel[str]:
     return morsel
 
 
+def cookie_pairs(cookies: Any) -> list[tuple[Any, Any]]:
+    """Names and values of what a caller passed as `cookies`. TypeError."""
+    try:
+        items = cookies.items() if hasattr(cookies, "items") else cookies
+        return [(name, value) for name, value in items]
+    except (TypeError, ValueError):
+        raise TypeError("cookies must be a mapping or pairs of name and value") from None
+
+
 def format_cookies(cookies: Any) -> str:
     """What a caller of fetch() passed as `cookies`, for a Cookie header: a
     mapping or pairs of names to values (str, or a Morsel), as they are. ValueError
     for what cannot stand in one; TypeError."""
     parts = []
-    for name, value in cookies.items() if hasattr(cookies, "items") else cookies:
+    for name, value in cookie_pairs(cookies):
         text = getattr(value, "coded_value", value)
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(f"a cookie is a name and a value of str, not {name!r}: {value!r}")

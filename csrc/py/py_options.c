@@ -247,13 +247,30 @@ apply_limits(OptionsObject *o, const named *n)
     return 0;
 }
 
+/* ssl takes a name for what stands before a NUL. */
+static int
+check_name(PyObject *name)
+{
+    Py_ssize_t nul;
+
+    if (name == NULL || name == Py_None) {
+        return 0;
+    }
+    if (!PyUnicode_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
+        return -1;
+    }
+    nul = PyUnicode_FindChar(name, 0, 0, PyUnicode_GET_LENGTH(name), 1);
+    if (nul >= 0) {
+        PyErr_SetString(PyExc_ValueError, "server_hostname holds a NUL");
+    }
+    return nul == -1 ? 0 : -1;
+}
+
 static int
 apply_objects(OptionsObject *o, const named *n)
 {
-    if (n->server_hostname != NULL && n->server_hostname != Py_None
-        && !PyUnicode_Check(n->server_hostname))
-    {
-        PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
+    if (check_name(n->server_hostname) < 0) {
         return -1;
     }
     read_object(&o->policy, n->policy);

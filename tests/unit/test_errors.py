@@ -292,11 +292,13 @@ def test_what_is_not_http():
 def test_bad_input():
     assert type(made(code="AIF_EINVAL")) is ValueError
     assert type(made(code="AIF_EINVAL", host="", method="G T")) is ValueError
-    url = made(code="AIF_EINVAL", host="", url="http://me:secret/x@h")
+    idna = made(code="AIF_EINVAL", host="ü..x", limit="url")  # the URL parses, its host is bad
+    assert type(idna) is errors.InvalidUrlClientError
+    url = made(code="AIF_EINVAL", host="", limit="url", url="http://me:secret/x@h")
     assert type(url) is errors.InvalidUrlClientError
     assert isinstance(url, ValueError)
     assert url.description == "something went wrong"
-    other = made(code="AIF_EINVAL", host="", url="ftp://me:secret@h")
+    other = made(code="AIF_EINVAL", host="", limit="url", url="ftp://me:secret@h")
     assert type(other) is errors.NonHttpUrlClientError
 
 
