@@ -185,9 +185,13 @@ def _too_big(facts: Mapping[str, Any]) -> Exception:
     limit = facts.get("limit")
     if limit == "url":
         return url_error(facts.get("url") or "", facts.get("text"))
-    if limit in ("max_body", "max_ratio") or (facts.get("phase") == "receive" and limit is None):
+    if limit in ("max_body", "max_ratio"):
         return _bad_body(facts)
-    return _bad_head(facts)
+    return _malformed(facts)
+
+
+def _malformed(facts: Mapping[str, Any]) -> Exception:
+    return _bad_body(facts) if facts.get("phase") == "receive" else _bad_head(facts)
 
 
 def _bad_input(facts: Mapping[str, Any]) -> Exception:
@@ -286,7 +290,7 @@ _BY_CODE: dict[str, Callable[[Mapping[str, Any]], Exception]] = {
     "AIF_ETOOBIG": _too_big,
     "AIF_EINVAL": _bad_input,
     "AIF_EIDNA": _bad_input,
-    "AIF_EPARSE": _bad_head,
+    "AIF_EPARSE": _malformed,
     "AIF_ETRUNCATED": _truncated,
     "AIF_EDECODE": _bad_body,
     "AIF_ECLOSED": _closed,

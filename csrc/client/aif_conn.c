@@ -167,6 +167,9 @@ conn_drain(aif_conn *c)
     if (rc < 0) {
         aif_conn_close(c);
     }
+    else {
+        aif_pool_draining(c->pool, c);
+    }
     aif_conn_leave(c);
 }
 

@@ -39,8 +39,8 @@ typedef struct aif_conn {
     aif_h1parse *parser; /* owned */
     aif_fetch *fetch;    /* DIALING and BUSY */
     aif_list link;       /* in pool->conns */
-    aif_list idle;       /* READY: in origin->idle */
-    aif_list aged;       /* READY: in pool->idle */
+    aif_list idle;       /* READY: in origin->idle; DRAINING: in ->draining */
+    aif_list aged;       /* READY: in pool->idle; DRAINING: in ->draining */
     uint64_t expires;    /* READY: ns */
     uint64_t keep_ns;    /* the peer's Keep-Alive, less a margin */
     aif_deadline drain;  /* DRAINING: ends it */

@@ -28,6 +28,8 @@ conn_complete(aif_conn *c, int silent)
     }
     if (c->state == AIF_CONN_DRAINING) {
         aif_deadline_clear(&p->loop->deadlines, &c->drain);
+        aif_list_unlink(&c->idle);
+        aif_list_unlink(&c->aged);
     }
     c->served++;
     if (c->secure && c->served == 1 && p->hooks->tls_used != NULL) {

@@ -163,6 +163,7 @@ origin_new(aif_pool *p, const aif_target *t, const char *key, size_t key_len,
     o->public_only = t->public_only ? 1 : 0;
     o->tls = t->tls;
     aif_list_init(&o->idle);
+    aif_list_init(&o->draining);
     aif_list_init(&o->waiters);
     aif_list_init(&o->unused);
     o->next = p->buckets[hash & (p->bucket_count - 1)];
@@ -318,13 +319,17 @@ make_origin_room(aif_pool *p, aif_origin *o)
 {
     aif_list *oldest = aif_list_tail(&o->idle);
 
+    if (oldest == NULL) {
+        oldest = aif_list_head(&o->draining);
+    }
     if (origin_is_full(p, o) && oldest != NULL) {
         aif_conn_close(AIF_LIST_ENTRY(oldest, aif_conn, idle));
     }
     return !origin_is_full(p, o);
 }
 
-/* Room for one more connection, made by closing an idle one if need be. */
+/* Room for one more connection, made if need be by closing an idle one, or one
+ * that drains: who waits is worth more than a connection that may be saved. */
 static int
 make_room(aif_pool *p)
 {
@@ -334,6 +339,9 @@ make_room(aif_pool *p)
         return 1;
     }
     oldest = aif_list_head(&p->idle);
+    if (oldest == NULL) {
+        oldest = aif_list_head(&p->draining);
+    }
     if (oldest == NULL) {
         return 0;
     }
@@ -412,6 +420,15 @@ void
 aif_pool_acquire(aif_pool *p, aif_fetch *f)
 {
     aif_pool_queue(p, f);
+    pool_pump(p);
+}
+
+void
+aif_pool_draining(aif_pool *p, aif_conn *c)
+{
+    aif_list_push_tail(&c->origin->draining, &c->idle);
+    aif_list_push_tail(&p->draining, &c->aged);
+    recall_waiter(p, c->origin);
     pool_pump(p);
 }
 
@@ -535,6 +552,7 @@ aif_pool_new(aif_loop *loop, const aif_pool_settings *settings,
     p->user = user;
     aif_list_init(&p->conns);
     aif_list_init(&p->idle);
+    aif_list_init(&p->draining);
     aif_list_init(&p->waiters);
     aif_list_init(&p->unused);
     aif_list_init(&p->stalled);

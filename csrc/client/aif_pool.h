@@ -38,13 +38,14 @@ struct aif_origin {
     unsigned secure : 1;
     unsigned public_only : 1; /* as of aif_dial_options */
     void *tls;                /* the owner's; held by hooks->origin_open */
-    void *session;    /* the owner's: what a TLS session can be had from */
-    unsigned in_vain; /* the owner's: sessions that were not resumed */
-    aif_list idle;    /* conns, the latest used first */
-    aif_list waiters; /* fetches held up by limit_per_host, in order */
-    unsigned open;    /* conns in any state */
-    unsigned users;   /* fetches that point here */
-    aif_list unused;  /* in pool->unused while open and users are 0 */
+    void *session;     /* the owner's: what a TLS session can be had from */
+    unsigned in_vain;  /* the owner's: sessions that were not resumed */
+    aif_list idle;     /* conns, the latest used first */
+    aif_list draining; /* conns, the longest first */
+    aif_list waiters;  /* fetches held up by limit_per_host, in order */
+    unsigned open;     /* conns in any state */
+    unsigned users;    /* fetches that point here */
+    aif_list unused;   /* in pool->unused while open and users are 0 */
 };
 
 /* What the pool needs from its owner. All may be NULL without TLS. */
@@ -84,12 +85,13 @@ struct aif_pool {
     aif_origin **buckets; /* owned */
     size_t bucket_count;  /* a power of two */
     size_t origins;
-    aif_list conns;   /* every open connection */
-    aif_list idle;    /* by release, the longest idle first */
-    aif_list waiters; /* fetches held up by the total limit, in order */
-    aif_list unused;  /* origins, the longest unused first */
-    aif_list stalled; /* fetches that have more to decode, in turn */
-    aif_list parked;  /* the same, but their readers want a pause */
+    aif_list conns;    /* every open connection */
+    aif_list idle;     /* by release, the longest idle first */
+    aif_list draining; /* conns that read the rest of a body for nobody */
+    aif_list waiters;  /* fetches held up by the total limit, in order */
+    aif_list unused;   /* origins, the longest unused first */
+    aif_list stalled;  /* fetches that have more to decode, in turn */
+    aif_list parked;   /* the same, but their readers want a pause */
     size_t unused_count;
     unsigned open, idle_count, busy, dialing, waiting;
     uint64_t seq;
@@ -134,6 +136,10 @@ void aif_pool_stalled(aif_pool *p);
 /* What a connection tells its pool; not for others. */
 struct aif_conn;
 void aif_pool_release(aif_pool *p, struct aif_conn *c);
+
+/* |c| reads the rest of a body for nobody: it goes as soon as a fetch waits
+ * for its room. */
+void aif_pool_draining(aif_pool *p, struct aif_conn *c);
 void aif_pool_closed(aif_pool *p, aif_origin *o);
 
 #endif

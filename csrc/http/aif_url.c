@@ -215,6 +215,11 @@ split_authority(split *p, const char *s, const char *end, aif_err *err)
     const char *at = NULL;
     ptrdiff_t grows;
 
+    if (end > s && memchr(s, '\\', (size_t)(end - s)) != NULL) {
+        return aif_err_set(err, AIF_EINVAL,
+                           "the URL has a backslash before its path, which "
+                           "some readers take for a slash");
+    }
     if (end > s) {
         at = memchr(s, '@', (size_t)(end - s));
     }

@@ -427,6 +427,20 @@ fetch_start(WaitObject *w)
     return start_hop(self);
 }
 
+/* What is not needed any more once there is a result. */
+static void
+forget_request(FetchObject *self)
+{
+    if (self->view.obj != NULL) {
+        PyBuffer_Release(&self->view);
+    }
+    aif_fetch_free(self->fetch);
+    self->fetch = NULL;
+    Py_CLEAR(self->upload);
+    Py_CLEAR(self->response);
+    Py_CLEAR(self->cause);
+}
+
 static void
 stop_now(void *arg)
 {
@@ -438,7 +452,7 @@ stop_now(void *arg)
     if (self->response != NULL) {
         response_release(self->response, 1);
     }
-    Py_CLEAR(self->response);
+    forget_request(self);
     Py_DECREF(self);
 }
 
@@ -540,20 +554,6 @@ ask_policy(FetchObject *self, ResponseObject *r)
         rc = start_hop(self);
     }
     return rc;
-}
-
-/* What is not needed any more once there is a result. */
-static void
-forget_request(FetchObject *self)
-{
-    if (self->view.obj != NULL) {
-        PyBuffer_Release(&self->view);
-    }
-    aif_fetch_free(self->fetch);
-    self->fetch = NULL;
-    Py_CLEAR(self->upload);
-    Py_CLEAR(self->response);
-    Py_CLEAR(self->cause);
 }
 
 static int

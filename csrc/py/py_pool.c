@@ -226,6 +226,16 @@ read_seconds(PyObject *value, double scale, double max, uint64_t *out)
     return 0;
 }
 
+/* A limit that nobody reaches is as good as the greatest there is. */
+static unsigned
+count_of(long long limit)
+{
+    if (limit < 0) {
+        return 0;
+    }
+    return limit > INT_MAX ? INT_MAX : (unsigned)limit;
+}
+
 static int
 read_local(PoolObject *p, const char *host, int port)
 {
@@ -297,7 +307,7 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                             "allow_private",
                             NULL};
     core_state *st = state_of_type(type);
-    unsigned limit = 100, per_host = 0;
+    long long limit = 100, per_host = 0;
     int force = 0, family = 0, local_port = 0, allow_private = 1;
     PyObject *keep = NULL, *ttl = NULL, *race = NULL, *local = Py_None;
     const char *path = NULL, *local_host = NULL;
@@ -305,7 +315,7 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PoolObject *p;
 
     if (st == NULL
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$IIOpOiOz#Op:Pool",
+        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$LLOpOiOz#Op:Pool",
                                         names, &limit, &per_host, &keep,
                                         &force, &ttl, &family, &local, &path,
                                         &path_len, &race, &allow_private))
@@ -316,12 +326,17 @@ Pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (p == NULL) {
         return NULL;
     }
-    p->settings.limit = limit;
-    p->settings.limit_per_host = per_host;
+    p->settings.limit = count_of(limit);
+    p->settings.limit_per_host = count_of(per_host);
     p->settings.force_close = force ? 1 : 0;
     p->settings.family = family;
     p->settings.public_only = allow_private ? 0 : 1;
     if (read_durations(&p->settings, keep, ttl, race) < 0) {
+        goto fail;
+    }
+    if (local != Py_None && !PyTuple_Check(local)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "local_addr must be a tuple (IP address, port)");
         goto fail;
     }
     if (local != Py_None

@@ -33,6 +33,9 @@
 /* What a silent connection is read into: session tickets, mostly. */
 #define PROBE_STEP 4096u
 
+/* More than this is no ticket, and who sends it may go on for ever. */
+#define PROBE_MAX (64u * 1024u)
+
 typedef enum tls_state {
     TLS_HANDSHAKE,
     TLS_OPEN,
@@ -622,12 +625,16 @@ tls_probe(aif_stage *s)
     /* Not the slab: another connection may be in the middle of it. */
     char some[PROBE_STEP];
     char byte;
+    size_t seen = 0;
     int n;
 
     if (t->state != TLS_OPEN || t->below_eof) {
         return AIF_EDISCONNECTED;
     }
-    while ((n = aif_tcp_read_now(tcp, some, sizeof(some))) > 0) {
+    while (seen < PROBE_MAX
+           && (n = aif_tcp_read_now(tcp, some, sizeof(some))) > 0)
+    {
+        seen += (size_t)n;
         if (feed(t, some, (size_t)n) < 0) {
             host_swallow(host_of(t));
             return AIF_EDISCONNECTED;

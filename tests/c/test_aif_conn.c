@@ -564,18 +564,58 @@ test_drain_ends(void)
     conn = only_conn();
     left = conn->drain.due - uv_hrtime();
     CHECK(left <= AIF_DRAIN_NS && left > AIF_DRAIN_NS - 1000 * MS);
-    /* A waiter gets its turn when the deadline has closed it. */
+    CHECK_EQ_INT(
+        aif_deadline_set(&b.loop.deadlines, &conn->drain, uv_hrtime()), 0);
+    UNTIL(b.pool->open == 0);
     call_init(&next, 0);
     next.in_head = RETURN_DISCARD;
     CHECK_EQ_INT(call_start(&next), 0);
-    CHECK_EQ_INT(next.f->state, AIF_FETCH_QUEUED);
-    CHECK_EQ_INT(
-        aif_deadline_set(&b.loop.deadlines, &conn->drain, uv_hrtime()), 0);
     call_end(&next, 0);
     CHECK_EQ_INT(only_conn()->state, AIF_CONN_DRAINING);
     UNTIL(b.pool->open == 0);
     CHECK(!get_good(0, "hi"));
     bench_close();
+}
+
+/* Who waits is worth more than a connection that may be saved. */
+static void
+drain_makes_room(unsigned limit, unsigned limit_per_host)
+{
+    static const step stuck[] = {
+        REQUEST, SAY(OK_HEAD "Content-Length: 10\r\n\r\nabc"), END};
+    call c, early, late;
+
+    bench_open();
+    b.settings.limit = limit;
+    b.settings.limit_per_host = limit_per_host;
+    SERVE(0, stuck, stuck, say_hi);
+    /* One that waits when the drain begins, */
+    call_init(&c, 0);
+    c.in_head = RETURN_DISCARD;
+    CHECK_EQ_INT(call_start(&c), 0);
+    call_init(&early, 0);
+    early.in_head = RETURN_DISCARD;
+    CHECK_EQ_INT(call_start(&early), 0);
+    CHECK_EQ_INT(early.f->state, AIF_FETCH_QUEUED);
+    call_end(&c, 0);
+    CHECK(early.f->state != AIF_FETCH_QUEUED);
+    call_end(&early, 0);
+    CHECK_EQ_INT(only_conn()->state, AIF_CONN_DRAINING);
+    /* and one that comes later. */
+    call_init(&late, 0);
+    CHECK_EQ_INT(call_start(&late), 0);
+    CHECK(late.f->state != AIF_FETCH_QUEUED);
+    call_end(&late, 0);
+    CHECK_EQ_INT(b.pool->open, 1);
+    CHECK_EQ_INT(b.pool->idle_count, 1);
+    bench_close();
+}
+
+static void
+test_drain_makes_room(void)
+{
+    drain_makes_room(1, 0);
+    drain_makes_room(0, 1);
 }
 
 static void
@@ -1117,6 +1157,7 @@ main(void)
         CHECK_TEST(test_discard_long),
         CHECK_TEST(test_discard_at_the_ceiling),
         CHECK_TEST(test_drain_ends),
+        CHECK_TEST(test_drain_makes_room),
         CHECK_TEST(test_close_while_draining),
         CHECK_TEST(test_drain_poisoned),
         CHECK_TEST(test_early_response),

@@ -130,7 +130,7 @@ static const row more[] = {
     /* Backslashes are bytes of a path. */
     {"\\\\evil\\x", "http://u:p@a/b/c/%5C%5Cevil%5Cx"},
     {"/\\evil", "http://u:p@a/%5Cevil"},
-    {"//evil\\@b", "http://evil%5C@b/"},
+    {"//evil\\@b", NULL},
     {"https:\\\\evil", NULL},
     /* Empty segments stay; no path becomes an authority. */
     {"/.//evil", "http://u:p@a//evil"},
