@@ -388,7 +388,8 @@ async def test_what_a_value_may_hold_is_sent(value):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Transfer-Encoding": "chunked"},
+        {"Transfer-Encoding": "gzip, chunked"},
+        {"Transfer-Encoding": "identity"},
         {"Content-Length": "1"},
         {"Content-Length": "4294967297"},
         {"content-length": "x"},

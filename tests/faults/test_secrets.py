@@ -176,7 +176,7 @@ async def test_no_bad_url_shows_it(url):
             await session.get(url)
         outcomes.append(words_of_values(caught.value))
     with contextlib.suppress(aiofast.ClientError, ValueError):
-        aiofast.ClientSession(base_url=url)
+        await aiofast.ClientSession(base_url=url).close()
     check("\n".join(outcomes))
 
 
