@@ -122,6 +122,8 @@ class Options:
         allow_private: bool = True,
         # Decoded bytes for each coded one, once more than 1 MiB has come.
         max_ratio: int | None = None,
+        # Called with (status, headers) as a 1xx response comes.
+        informational: Callable[[int, Any], object] | None = None,
     ) -> Self: ...
 
 @final
@@ -157,6 +159,8 @@ class ResponseBase:
     headers: Any  # multidict.CIMultiDictProxy[str], built when first read
     raw_headers: tuple[tuple[bytes, bytes], ...]
     trailers: Any  # multidict.CIMultiDictProxy[str]; complete with the body
+    # (status, CIMultiDictProxy[str]) of each 1xx that came before it, as 103 Early Hints
+    informational: tuple[tuple[int, Any], ...]
     url: Any  # yarl.URL, built when first read, with the fragment
     history: tuple[Any, ...]
     minor: int  # of the version 1.x

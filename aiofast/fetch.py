@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         | Iterable[tuple[str, Scalar | Sequence[Scalar]]]
     )
     Trace = Callable[[str, float], object]
+    Informational = Callable[[int, Any], object]
 
     class VerbOptions(Sending, total=False):
         """What get() and the other verbs take by name."""
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         max_body: int | None
         max_ratio: int | None
         auto_decompress: bool
+        on_informational: Informational | None
         trace: Trace | None
 
     class FetchOptions(VerbOptions, total=False):
@@ -105,6 +107,7 @@ def _fetch_with(
     max_body: int | None = None,
     max_ratio: int | None = None,
     auto_decompress: bool = True,
+    on_informational: Informational | None = None,
     trace: Trace | None = None,
     _cache: OptionsCache = _derived,
     **sending: Unpack[Sending],
@@ -139,6 +142,8 @@ def _fetch_with(
         changes["max_ratio"] = max_ratio
     if not auto_decompress:
         changes["decompress"] = False
+    if on_informational is not None:
+        changes["informational"] = on_informational
     return _core_fetch(
         _cache.get(**changes),
         None,
@@ -217,6 +222,8 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     max_ratio: decoded bytes for each coded one that are too many, looked at once
         more than 1 MiB has come; no ceiling by default.
     auto_decompress: undo the content codings; False gives the bytes as they came.
+    on_informational: called with (status, headers) as a 1xx response comes, as 103
+        Early Hints (RFC 8297); response.informational has them all.
     trace: called with (phase, seconds since the start) as each phase ends.
 
     Awaiting raises InvalidURL, ClientConnectorError (PrivateAddressError for what

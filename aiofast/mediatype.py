@@ -76,20 +76,21 @@ def charset_codec(charset: str | None) -> str | None:
     return found.name
 
 
-def decode_text(body: bytes, content_type: str | None) -> str:
-    """|body| as text, never failing: its byte order mark decides, else the
-    charset of |content_type|, else UTF-8; what is malformed becomes U+FFFD."""
+def decode_text(body: bytes, content_type: str | None, errors: str = "replace") -> str:
+    """|body| as text: its byte order mark decides, else the charset of
+    |content_type| if Python knows it as one of text, else UTF-8, as for JSON
+    always (RFC 8259 8.1); |errors| says what becomes of what is malformed."""
     if body.startswith(BOM_UTF8):
-        return body[3:].decode("utf-8", "replace")
+        return body[3:].decode("utf-8", errors)
     if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return body.decode("utf-16", "replace")
+        return body.decode("utf-16", errors)
     charset = parse_media_type(content_type)[1]
-    if charset is not None and charset.lower() not in ("utf-8", "utf8"):
-        try:
-            return body.decode(charset_codec(charset) or "utf-8", "replace")
-        except ValueError:
-            pass  # a codec that does raise
-    return body.decode("utf-8", "replace")
+    try:
+        return body.decode(charset_codec(charset) or "utf-8", errors)
+    except UnicodeDecodeError:
+        raise
+    except ValueError:  # a codec that has errors of its own
+        return body.decode("utf-8", errors)
 
 
 def incremental_decoder(

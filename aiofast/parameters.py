@@ -83,6 +83,7 @@ _SETTINGS = {
     "max_body": "max_body",
     "allow_private": "allow_private",
     "max_ratio": "max_ratio",
+    "on_informational": "informational",
 }
 
 

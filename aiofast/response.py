@@ -86,6 +86,14 @@ class Response(ResponseBase):
         U+FFFD."""
         return decode_text(self.body, self.header("Content-Type"))
 
+    def decode(self, encoding: str | None = None, errors: str = "strict") -> str:
+        """As text, but in |encoding| if it is given, and with |errors| for what
+        is malformed. UnicodeDecodeError; LookupError for an |encoding| that
+        Python does not know."""
+        if encoding is not None:
+            return self.body.decode(encoding, errors)
+        return decode_text(self.body, self.header("Content-Type"), errors)
+
     def json(self, *, loads: Callable[[bytes], Any] | None = None) -> Any:
         """The body parsed as JSON (RFC 8259), whatever its Content-Type says.
         ValueError (json.JSONDecodeError) if it is not JSON."""

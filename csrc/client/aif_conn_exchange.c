@@ -335,6 +335,13 @@ on_parsed_informational(void *user, aif_h1parse *p)
     {
         aif_upload_continue(c->fetch->upload);
     }
+    if (c->fetch != NULL && c->fetch->cbs->on_informational != NULL) {
+        int rc = c->fetch->cbs->on_informational(c->fetch->user, c->fetch, p);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
     return c->state == AIF_CONN_CLOSED ? AIF_ECANCELLED : 0;
 }
 

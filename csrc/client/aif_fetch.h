@@ -76,6 +76,9 @@ typedef struct aif_fetch_limits {
 #define AIF_FETCH_DISCARD 1
 
 typedef struct aif_fetch_cbs {
+    /* A 1xx head, whose fields may be taken; more will come. Only notes it. 0,
+     * or a negative code to fail. May be NULL. */
+    int (*on_informational)(void *user, aif_fetch *f, aif_h1parse *p);
     /* The head is whole: read |p|, and take its header if you like. 0 to
      * receive the body; AIF_FETCH_DISCARD to end here as aif_fetch_discard()
      * does; a negative code to fail. */

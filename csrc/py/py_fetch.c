@@ -127,6 +127,7 @@ Fetch_dealloc(PyObject *op)
         warn_unused(self);
     }
     (void)Fetch_clear(op);
+    interim_free(self->interims);
     Py_CLEAR(self->method);
     Py_CLEAR(self->url);
     Py_CLEAR(self->query);

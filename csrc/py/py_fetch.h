@@ -4,6 +4,7 @@
 #ifndef PY_FETCH_H
 #define PY_FETCH_H
 
+#include "py/py_interim.h"
 #include "py/py_pool.h"
 #include "py/py_response.h"
 #include "py/py_upload.h"
@@ -23,6 +24,7 @@ typedef struct FetchObject {
     PyObject *history;    /* tuple */
     PyObject *trace;      /* callable or NULL */
     PyObject *cause;      /* what TLS said when it failed */
+    interim *interims;    /* owned; of the present hop */
     aif_fetch *fetch;     /* owned; the present hop, or the failed one */
     ResponseObject *response;
     uint64_t started; /* ns; 0 before the first hop */

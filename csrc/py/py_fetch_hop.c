@@ -58,6 +58,19 @@ hand_over(FetchObject *self, aif_fetch *f)
 }
 
 static int
+fetch_on_informational(void *user, aif_fetch *f, aif_h1parse *p)
+{
+    FetchObject *self = user;
+    int rc = interim_add(&self->interims, p);
+
+    (void)f;
+    if (rc == 0 && self->options->informational != NULL) {
+        wait_finish(&self->wait);
+    }
+    return rc;
+}
+
+static int
 fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
 {
     FetchObject *self = user;
@@ -81,6 +94,8 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
     r->method = Py_NewRef(self->method);
     r->url_text = Py_NewRef(self->url);
     r->history = Py_NewRef(self->history);
+    r->interims = self->interims;
+    self->interims = NULL;
     Py_XSETREF(self->response, r);
     if (follow) {
         return AIF_FETCH_DISCARD;
@@ -143,6 +158,7 @@ fetch_on_done(void *user, aif_fetch *f, int code)
 }
 
 static const aif_fetch_cbs fetch_cbs = {
+    .on_informational = fetch_on_informational,
     .on_head = fetch_on_head,
     .on_space = fetch_on_space,
     .on_body = fetch_on_body,
@@ -492,6 +508,22 @@ tell_trace(FetchObject *self)
     self->event_count = 0;
 }
 
+/* Those of a hop that is over are its response's. The function may cancel the
+ * Fetch, which gives that up. */
+static void
+tell_interims(FetchObject *self)
+{
+    PyObject *function = self->options->informational;
+    ResponseObject *r = self->response;
+
+    interim_tell(self->interims, &self->wait, function);
+    if (r != NULL) {
+        Py_INCREF(r);
+        interim_tell(r->interims, &self->wait, function);
+        Py_DECREF(r);
+    }
+}
+
 /* Takes over (method, url, headers, body) for the next hop; |r|, which led
  * there, goes to the history. */
 static int
@@ -585,6 +617,9 @@ fetch_ready(WaitObject *w)
 
     if (self->event_count > 0) {
         tell_trace(self);
+    }
+    if (self->options->informational != NULL) {
+        tell_interims(self);
     }
     if (!self->ended || w->state != WAIT_PENDING) {
         return w->state != WAIT_PENDING;

@@ -146,6 +146,7 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->policy = Py_XNewRef(base->policy);
     o->tls_context = Py_XNewRef(base->tls_context);
     o->server_hostname = Py_XNewRef(base->server_hostname);
+    o->informational = Py_XNewRef(base->informational);
     o->limits = base->limits;
     o->parse = base->parse;
     o->max_body = base->max_body;
@@ -198,7 +199,7 @@ typedef struct named {
     PyObject *on_cookies, *on_status, *total, *acquire, *dial, *tls, *wait;
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
     PyObject *tls_context, *server_hostname, *allow_private;
-    PyObject *max_ratio;
+    PyObject *max_ratio, *informational;
 } named;
 
 static int
@@ -270,12 +271,19 @@ check_name(PyObject *name)
 static int
 apply_objects(OptionsObject *o, const named *n)
 {
+    if (n->informational != NULL && n->informational != Py_None
+        && !PyCallable_Check(n->informational))
+    {
+        PyErr_SetString(PyExc_TypeError, "informational must be callable");
+        return -1;
+    }
     if (check_name(n->server_hostname) < 0) {
         return -1;
     }
     read_object(&o->policy, n->policy);
     read_object(&o->tls_context, n->tls_context);
     read_object(&o->server_hostname, n->server_hostname);
+    read_object(&o->informational, n->informational);
     if (n->defaults != NULL
         && headers_read(o->st, &o->defaults, n->defaults) < 0)
     {
@@ -288,12 +296,12 @@ static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "base",          "response_class", "stream",      "defaults",
-        "decompress",    "policy",         "on_cookies",  "on_status",
-        "total",         "acquire",        "dial",        "tls",
-        "wait",          "read",           "max_body",    "max_head",
-        "max_line",      "max_fields",     "tls_context", "server_hostname",
-        "allow_private", "max_ratio",      NULL};
+        "base",          "response_class", "stream",        "defaults",
+        "decompress",    "policy",         "on_cookies",    "on_status",
+        "total",         "acquire",        "dial",          "tls",
+        "wait",          "read",           "max_body",      "max_head",
+        "max_line",      "max_fields",     "tls_context",   "server_hostname",
+        "allow_private", "max_ratio",      "informational", NULL};
     core_state *st = state_of_type(type);
     named n = {0};
     aif_err err = {0};
@@ -301,12 +309,12 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
             &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
             &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
-            &n.allow_private, &n.max_ratio))
+            &n.allow_private, &n.max_ratio, &n.informational))
     {
         return NULL;
     }
@@ -345,6 +353,7 @@ Options_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(o->response_class);
     Py_VISIT(o->policy);
     Py_VISIT(o->tls_context);
+    Py_VISIT(o->informational);
     return 0;
 }
 
@@ -356,6 +365,7 @@ Options_clear(PyObject *self)
     Py_CLEAR(o->policy);
     Py_CLEAR(o->tls_context);
     Py_CLEAR(o->server_hostname);
+    Py_CLEAR(o->informational);
     return 0;
 }
 

@@ -13,6 +13,7 @@ typedef struct OptionsObject {
     PyObject *tls_context;        /* SSLContext, a function that gives one, or
                                      NULL */
     PyObject *server_hostname;    /* str or NULL */
+    PyObject *informational;      /* callable or NULL */
     aif_header defaults;
     aif_buf lines;           /* the same as lines, if they allow it */
     aif_fetch_limits limits; /* total_due holds a duration here */

@@ -138,6 +138,14 @@ Response_get_trailers(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+Response_get_informational(PyObject *self, void *Py_UNUSED(closure))
+{
+    ResponseObject *r = (ResponseObject *)self;
+
+    return interim_tuple(r->st, r->interims);
+}
+
+static PyObject *
 Response_get_raw_headers(PyObject *self, void *Py_UNUSED(closure))
 {
     ResponseObject *r = (ResponseObject *)self;
@@ -355,6 +363,7 @@ Response_dealloc(PyObject *self)
     Py_CLEAR(r->options);
     aif_header_fini(&r->header);
     aif_header_fini(&r->trailer);
+    interim_free(r->interims);
     aif_buf_fini(&r->ends);
     aif_buf_fini(&r->request_head);
     type->tp_free(self);
@@ -398,6 +407,7 @@ static PyMemberDef Response_members[] = {
 static PyGetSetDef Response_getset[] = {
     {"headers", Response_get_headers, NULL, NULL, NULL},
     {"trailers", Response_get_trailers, NULL, NULL, NULL},
+    {"informational", Response_get_informational, NULL, NULL, NULL},
     {"raw_headers", Response_get_raw_headers, NULL, NULL, NULL},
     {"request_headers", Response_get_request_headers, NULL, NULL, NULL},
     {"url", Response_get_url, NULL, NULL, NULL},

@@ -9,6 +9,7 @@
 
 #include "client/aif_fetch.h"
 #include "py/py_host.h"
+#include "py/py_interim.h"
 #include "py/py_options.h"
 
 /* A streamed body that nobody reads is held up to this, unless its reader
@@ -29,6 +30,7 @@ typedef struct ResponseObject {
     /* Built when first read. */
     PyObject *url, *headers, *raw_headers, *request_headers;
     PyObject *weakrefs;
+    interim *interims; /* owned */
     aif_header header;
     aif_header trailer;
     aif_buf request_head;

@@ -153,6 +153,15 @@ def test_text_never_fails(body, content_type, text):
     assert decode_text(body, content_type) == text
 
 
+def test_text_may_be_strict():
+    assert decode_text(b"\xe9", "text/plain; charset=latin-1", "strict") == "é"
+    for body, kind in ((b"\xff", None), (b"\xff", "a/b; charset=ascii"), (b"\xff\xfe\0", None)):
+        with pytest.raises(UnicodeDecodeError):
+            decode_text(body, kind, "strict")
+    for charset in ("punycode", "idna", "undefined"):
+        assert decode_text(b"\xff-\xff", f"a/b; charset={charset}") == "\ufffd-\ufffd"
+
+
 def test_json_types():
     assert is_json("application/json")
     assert is_json("application/problem+json")
