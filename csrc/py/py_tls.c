@@ -409,11 +409,71 @@ report_eof(tls_stage *t)
     }
 }
 
+/* Reads what else is whole into the rest of |buf|, which has |n| bytes: one
+ * upcall serves many records. The total; |*last| is 0 at close_notify, < 0
+ * with an exception that is to be told after the bytes. */
+static Py_ssize_t
+decrypt_more(tls_stage *t, char *buf, size_t len, Py_ssize_t n,
+             Py_ssize_t *last)
+{
+    while (t->seen.whole > 0 && !t->closed
+           && len - (size_t)n >= TLS_RECORD_MAX)
+    {
+        *last = decrypt(t, buf + n, len - (size_t)n);
+        if (*last <= 0) {
+            if (*last < 0 && is_want_read(t)) {
+                t->seen.whole = 0;
+                *last = 1;
+            }
+            break;
+        }
+        n += *last;
+        if (t->seen.whole > 0) {
+            t->seen.whole--;
+        }
+    }
+    return n;
+}
+
+static void
+read_failed(tls_stage *t)
+{
+    tls_fail(t, t->below_eof ? AIF_ETRUNCATED : AIF_ETLS,
+             t->below_eof ? "the peer closed without close_notify"
+                          : "TLS failed after the handshake");
+}
+
+/* The bytes go up before what came behind them: |last| as decrypt_more() has
+ * it. 1 as read_once(). */
+static int
+deliver(tls_stage *t, char *buf, Py_ssize_t n, Py_ssize_t last)
+{
+    PyObject *exc = last < 0 ? compat_take_exception() : NULL;
+
+    t->barren = 0;
+    t->stage.cbs->on_read(t->stage.user, buf, (size_t)n);
+    if (exc != NULL) {
+        compat_set_exception(exc);
+        if (t->closed) {
+            host_swallow(host_of(t));
+        }
+        else {
+            read_failed(t);
+        }
+        return 0;
+    }
+    if (last == 0 && !t->closed) {
+        report_eof(t);
+    }
+    return last > 0;
+}
+
 /* One read and its upcall. 1: go on; 0: nothing more for now. */
 static int
 read_once(tls_stage *t)
 {
     size_t len = AIF_SLAB_SIZE;
+    Py_ssize_t last = 1;
     char *buf = NULL;
     Py_ssize_t n;
 
@@ -444,21 +504,22 @@ read_once(tls_stage *t)
             }
             return 0;
         }
-        tls_fail(t, t->below_eof ? AIF_ETRUNCATED : AIF_ETLS,
-                 t->below_eof ? "the peer closed without close_notify"
-                              : "TLS failed after the handshake");
+        read_failed(t);
         return 0;
     }
     if (n == 0) {
         report_eof(t);
         return 0;
     }
-    t->barren = 0;
     if ((size_t)n < len && t->seen.whole > 0) {
         t->seen.whole--;
     }
-    t->stage.cbs->on_read(t->stage.user, buf, (size_t)n);
-    return 1;
+    n = decrypt_more(t, buf, len, n, &last);
+    if (t->closed) {
+        host_swallow(host_of(t));
+        return 0;
+    }
+    return deliver(t, buf, n, last);
 }
 
 static int
@@ -771,12 +832,9 @@ wrap(tls_stage *t, PyObject *context, int server_side, const char *server_name,
     PyObject *ssl = NULL;
 
     if (name != NULL) {
-        PyObject *args[] = {context,
-                            t->incoming,
-                            t->outgoing,
-                            server_side ? Py_True : Py_False,
-                            name,
-                            session == NULL ? Py_None : session};
+        PyObject *args[] = {context,     t->incoming,
+                            t->outgoing, server_side ? Py_True : Py_False,
+                            name,        session == NULL ? Py_None : session};
 
         ssl = PyObject_VectorcallMethod(t->st->str_wrap_bio, args, 4,
                                         t->st->kw_wrap);

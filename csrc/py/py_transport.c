@@ -530,6 +530,7 @@ Transport_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(t->successor);
     Py_VISIT(t->lower);
     Py_VISIT(t->space);
+    Py_VISIT(t->body);
     return 0;
 }
 
@@ -559,6 +560,8 @@ Transport_clear(PyObject *self)
     Py_CLEAR(t->empty_waiter);
     Py_CLEAR(t->successor);
     Py_CLEAR(t->lower);
+    Py_CLEAR(t->body);
+    Py_CLEAR(t->copied);
     Py_CLEAR(t->handshake_timeout);
     Py_CLEAR(t->shutdown_timeout);
     Py_CLEAR(t->loop);

@@ -57,6 +57,8 @@ typedef struct TransportObject {
     PyObject *successor; /* who took the stage over by start_tls() */
     PyObject *lower;     /* and from whom */
     PyObject *space;     /* what get_buffer() gave */
+    PyObject *body;      /* bytes that are being read into */
+    size_t last_read;    /* how much came last */
     Py_buffer view;      /* of |space|, where it has to be held */
     PyObject *handshake_timeout, *shutdown_timeout; /* seconds */
     aif_stage *stage;                               /* owned; NULL: closed */

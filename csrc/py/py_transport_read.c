@@ -7,6 +7,10 @@
 #include "py/py_transport.h"
 #include "py/py_transport_tls.h"
 
+/* A read of so much is expected to be followed by another, and goes right into
+ * the bytes that the protocol will get. */
+#define DIRECT_READ (64u * 1024u)
+
 /* ---- the context -------------------------------------------------------- */
 
 int
@@ -87,6 +91,59 @@ transport_drop_space(TransportObject *t)
     Py_CLEAR(t->space);
 }
 
+/* The bytes for a large read, at once and for no longer than it takes: an
+ * object that was not needed waits for the next in the module's state. */
+static void
+lend_body(TransportObject *t, char **buf, size_t *len)
+{
+    PyObject **spare = &t->st->spare;
+
+    if (t->body == NULL && *spare != NULL) {
+        t->body = *spare;
+        *spare = NULL;
+    }
+    if (t->body == NULL) {
+        t->body = PyBytes_FromStringAndSize(NULL, AIF_SLAB_SIZE);
+    }
+    if (t->body == NULL) {
+        PyErr_Clear(); /* The slab will do. */
+        return;
+    }
+    *buf = PyBytes_AS_STRING(t->body);
+    *len = AIF_SLAB_SIZE;
+}
+
+static void
+return_body(TransportObject *t)
+{
+    if (t->body != NULL && t->st->spare == NULL) {
+        t->st->spare = t->body;
+        t->body = NULL;
+    }
+    Py_CLEAR(t->body);
+}
+
+/* The bytes that have come, as an object. */
+static PyObject *
+take_bytes(TransportObject *t, const char *data, size_t len)
+{
+    PyObject *bytes;
+
+    if (t->body != NULL && data == PyBytes_AS_STRING(t->body)
+        && len >= DIRECT_READ)
+    {
+        bytes = t->body;
+        t->body = NULL;
+        (void)_PyBytes_Resize(&bytes, (Py_ssize_t)len);
+    }
+    else {
+        bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
+        return_body(t);
+    }
+    t->last_read = len;
+    return bytes;
+}
+
 static int
 is_deaf(const TransportObject *t)
 {
@@ -133,7 +190,13 @@ on_space(void *user, char **buf, size_t *len)
     TransportObject *t = user;
     int entered;
 
-    if (!t->buffered || is_deaf(t)) {
+    if (is_deaf(t)) {
+        return;
+    }
+    if (!t->buffered) {
+        if (t->last_read >= DIRECT_READ) {
+            lend_body(t, buf, len);
+        }
         return;
     }
     Py_INCREF(t);
@@ -150,7 +213,10 @@ on_space(void *user, char **buf, size_t *len)
 static void
 on_spare(void *user)
 {
-    transport_drop_space(user);
+    TransportObject *t = user;
+
+    transport_drop_space(t);
+    return_body(t);
 }
 
 static PyObject *
@@ -163,7 +229,7 @@ hand_over(TransportObject *t, const char *data, size_t len)
         arg = PyLong_FromSize_t(len);
     }
     else {
-        arg = PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
+        arg = take_bytes(t, data, len);
     }
     if (arg == NULL) {
         return NULL;
@@ -210,7 +276,7 @@ on_read(void *user, const char *data, size_t len)
     int entered;
 
     if (is_deaf(t)) {
-        transport_drop_space(t);
+        on_spare(t);
         return;
     }
     Py_INCREF(t);
@@ -264,7 +330,7 @@ on_eof(void *user)
     TransportObject *t = user;
     int entered;
 
-    transport_drop_space(t);
+    on_spare(t);
     if (t->state == TRANSPORT_LOST) {
         return;
     }
@@ -289,7 +355,7 @@ on_fail(void *user, const aif_err *err)
     PyObject *exc;
     int entered;
 
-    transport_drop_space(t);
+    on_spare(t);
     if (t->state == TRANSPORT_LOST) {
         return;
     }

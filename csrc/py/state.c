@@ -40,7 +40,7 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(kw_wrap) X(empty_bytes) X(empty_tuple) X(done_none) X(transport_type)   \
     X(logger) X(buffered_protocol) X(str_data_received) X(str_get_buffer)     \
     X(str_buffer_updated) X(str_eof_received) X(str_connection_lost)          \
-    X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type)
+    X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type) X(spare)
 /* clang-format on */
 
 int

@@ -53,6 +53,7 @@ typedef struct core_state {
     PyObject *str_pause_writing, *str_resume_writing;
     PyObject *kw_context; /* ("context",) */
     PyObject *kw_wrap;    /* ("server_hostname", "session") */
+    PyObject *spare; /* a large bytes object to read into; or NULL */
     PyObject *empty_bytes;
     PyObject *empty_tuple;
     PyObject *done_none; /* a Wait that gave None */
