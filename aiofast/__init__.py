@@ -71,6 +71,7 @@ __path__ = answer_for(__path__)
 if TYPE_CHECKING:
     from .connector import BaseConnector, TCPConnector, UnixConnector
     from .cookies import CookieJar, DummyCookieJar
+    from .downloads import ChecksumError, Download, download
     from .fanout import fetch_all, fetch_many
     from .fingerprint import Fingerprint
     from .installing import install, uninstall
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 __all__ = (
     "BaseConnector",
     "BasicAuth",
+    "ChecksumError",
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientConnectorCertificateError",
@@ -108,6 +110,7 @@ __all__ = (
     "ConnectionTimeoutError",
     "ContentTypeError",
     "CookieJar",
+    "Download",
     "DummyCookieJar",
     "Fingerprint",
     "HttpVersion",
@@ -142,6 +145,7 @@ __all__ = (
     "create_connection",
     "create_unix_connection",
     "delete",
+    "download",
     "encode_basic_auth",
     "fetch",
     "fetch_all",
@@ -167,6 +171,9 @@ _LATE = {
     "BaseConnector": "connector",
     "TCPConnector": "connector",
     "UnixConnector": "connector",
+    "ChecksumError": "downloads",
+    "Download": "downloads",
+    "download": "downloads",
     "CookieJar": "cookies",
     "DummyCookieJar": "cookies",
     "Fingerprint": "fingerprint",

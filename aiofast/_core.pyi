@@ -253,6 +253,9 @@ def fetch(
     trace: Callable[[str, float], object] | None,  # (phase, seconds since the start) as it ends
     /,
 ) -> Fetch[Any]: ...
+
+# Begins at once, off the loop's thread; |data| stays untouched until it is done.
+def write_file(fd: int, offset: int, data: bytes | memoryview, /) -> Wait[None]: ...
 def read_file(fd: int, offset: int, length: int, /) -> Wait[bytes]: ...  # off the loop's thread
 def done(value: _T, /) -> Wait[_T]: ...  # a Wait that is done
 def url_join(base: str, reference: str, /) -> str: ...  # RFC 3986 5.2; InvalidURL

@@ -10,10 +10,11 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from . import __version__, _core
-from .errors import redact, redact_malformed
+from .errors import ClientError, redact, redact_malformed
 from .fanout import Crew
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _BAR_FROM = 20  # URLs; a shorter list needs no progress bar
 _BAR_WIDTH = 30
+_TIMEOUT = "seconds for each (300); with --output, between two reads"
 
 
 class Job(NamedTuple):
@@ -37,6 +39,8 @@ class Job(NamedTuple):
     redirects: bool
     json: bool
     trace: bool
+    output: str | None = None
+    progress: bool = False
 
     def requests(self) -> Iterator[tuple[int, str]]:
         """Number and URL of each request, all URLs before the next round."""
@@ -72,12 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     add("urls", nargs="*", metavar="URL", help="what to fetch")
     add("--file", metavar="FILE", help="also the URLs in FILE, one a line ('-': standard input)")
     add("--no-redirects", action="store_true", help="do not follow redirects")
-    add("--timeout", type=_seconds, default=300.0, metavar="S", help="seconds for each (300)")
+    add("--timeout", type=_seconds, default=300.0, metavar="S", help=_TIMEOUT)
     add("--limit", type=_positive, default=100, metavar="N", help="at most N at a time (100)")
     add("--repeat", type=_positive, default=1, metavar="N", help="fetch each URL N times")
     add("--json", action="store_true", help="one JSON object a line, for scripts")
     add("--trace", action="store_true", help="show each phase as it ends, with its duration")
     version = ", ".join(f"{name} {number}" for name, number in _core.VERSIONS.items())
+    add("--output", metavar="FILE", help="save the body; several URLs: into a directory")
+    add("--progress", action="store_true", help="with --output, show how far it is")
     add("--version", action="version", version=f"aiofast {__version__} ({version})")
     return parser
 
@@ -107,6 +113,13 @@ def parse(argv: Sequence[str], stdin: TextIO) -> Job:
         urls += _read_urls(args.file, stdin)
     if not urls:
         raise UsageError("no URL given")
+    if args.output is None:
+        if args.progress:
+            raise UsageError("--progress is for --output")
+    elif args.trace or args.repeat > 1:
+        raise UsageError("--output goes with neither --trace nor --repeat")
+    elif len(urls) > 1 and not os.path.isdir(args.output):
+        raise UsageError(f"{args.output}: not a directory, but there are several URLs")
     return Job(
         urls=urls,
         repeat=args.repeat,
@@ -115,6 +128,8 @@ def parse(argv: Sequence[str], stdin: TextIO) -> Job:
         redirects=not args.no_redirects,
         json=args.json,
         trace=args.trace,
+        output=args.output,
+        progress=args.progress,
     )
 
 
@@ -273,6 +288,9 @@ def _is_terminal(stream: TextIO) -> bool:
 
 async def run(job: Job, report: Report) -> None:
     """Fetches everything and tells |report|."""
+    if job.output is not None:
+        await _save(job, job.output, report)
+        return
     urls: dict[int, str] = {}
 
     def requests() -> Iterator[Any]:
@@ -285,6 +303,33 @@ async def run(job: Job, report: Report) -> None:
         while (ended := await crew.next()) is not None:
             number, outcome = ended
             report.add(result_of(urls.pop(number), outcome))
+    report.end()
+
+
+async def _save(job: Job, output: str, report: Report) -> None:
+    """Downloads one after the other, and goes on with what was begun before."""
+    from .downloads import download
+    from .timeouts import ClientTimeout
+
+    timeout = ClientTimeout(total=None, sock_connect=30.0, sock_read=job.timeout)
+    for url in job.urls:
+        began = time.monotonic()
+        try:
+            found = await download(
+                url,
+                output,
+                progress=job.progress,
+                timeout=timeout,
+                allow_redirects=job.redirects,
+            )
+        except (ClientError, OSError, ValueError) as error:
+            report.add(result_of(url, error))
+            continue
+        elapsed = (time.monotonic() - began) * 1000
+        hops = found.response.history
+        status = found.response.status
+        timings = found.response.timings
+        report.add(Result(redact(url), True, status, elapsed, found.size, len(hops), None, timings))
     report.end()
 
 

@@ -102,6 +102,7 @@ _ALL = (
     Scenario("json", "100 KiB of JSON, 8 in flight", "loop", "plain", "/json", 8, _M),
     Scenario("json-gzip", "100 KiB of JSON, gzip", "loop", "plain", "/json-gzip", 8, _M),
     Scenario("large", "10 MiB bodies, one at a time", "loop", "plain", "/large", 1, _L),
+    Scenario("large-4", "10 MiB bodies, 4 at once", "loop", "plain", "/large", 4, _L),
     Scenario(
         "large-tls",
         "10 MiB bodies, HTTPS, one at a time",

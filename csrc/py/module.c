@@ -10,6 +10,7 @@
 #include "py/py_pread.h"
 #include "py/py_transport.h"
 #include "py/py_transport_tls.h"
+#include "py/py_pwrite.h"
 #include "py/py_url.h"
 #include "py/py_wait.h"
 
@@ -52,6 +53,8 @@ static PyMethodDef core_methods[] = {
      PyDoc_STR("Make a Fetch.")},
      {"read_file", core_read_file, METH_VARARGS,
       PyDoc_STR("Read part of a file off the loop's thread.")},
+     {"write_file", core_write_file, METH_VARARGS,
+      PyDoc_STR("Write to a file off the loop's thread.")},
      {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
      {"transport_new", (PyCFunction)(void (*)(void))core_transport_new,
      METH_FASTCALL, PyDoc_STR("A transport over a connected socket.")},

@@ -53,7 +53,7 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
     if (r->length > 0
         && (!options->stream || r->length <= RESPONSE_HIGH_WATER))
     {
-        r->body = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)r->length);
+        r->body = response_room(r->length);
         if (r->body == NULL) {
             Py_DECREF(r);
             return NULL;

@@ -74,6 +74,9 @@ typedef struct ResponseObject {
 ResponseObject *response_new(core_state *st, OptionsObject *options,
                              aif_fetch *f, aif_h1parse *p);
 
+/* Memory for a body of |len| bytes, not filled. NULL with an exception. */
+PyObject *response_room(size_t len);
+
 /* Body bytes: room for direct reads, and the bytes themselves. */
 char *response_space(ResponseObject *r, size_t *len);
 int response_add(ResponseObject *r, const char *data, size_t len);

@@ -215,3 +215,38 @@ def test_an_interrupt_is_no_traceback():
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+# --- --output ---
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--progress", "http://h/"],
+        ["--output", "x", "--trace", "http://h/"],
+        ["--output", "x", "--repeat", "2", "http://h/"],
+        ["--output", "x", "http://h/a", "http://h/b"],
+    ],
+)
+def test_output_that_makes_no_sense(arguments):
+    with pytest.raises(cli.UsageError):
+        cli.parse(arguments, io.StringIO())
+
+
+def test_output(tmp_path, capsys):
+    from servers import Scripted, answer, forever
+
+    server = Scripted([forever(answer(b"x" * 2000, 'ETag: "a"'))])
+    assert cli.main(["--output", str(tmp_path / "f"), "--progress", f"{server.url}/a"]) == 0
+    assert (tmp_path / "f").read_bytes() == b"x" * 2000
+    assert "200 ok" in capsys.readouterr().out
+    assert cli.main(["--output", str(tmp_path), f"{server.url}/a", f"{server.url}/b"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "f"]
+    capsys.readouterr()
+    assert cli.main(["--output", str(tmp_path / "no" / "f"), f"{server.url}/a"]) == 1
+    assert "FileNotFoundError" in capsys.readouterr().out
+    missing = Scripted([answer(b"no", status="404 Not Found")])
+    assert cli.main(["--json", "--output", str(tmp_path / "g"), f"{missing.url}/a"]) == 1
+    assert "404" in capsys.readouterr().out
+    assert not (tmp_path / "g").exists()
