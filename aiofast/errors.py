@@ -488,6 +488,17 @@ def url_error(url: str, description: str | None, *, redirect: bool = False) -> C
 def from_core(facts: Mapping[str, Any]) -> BaseException:
     """The exception for a failure that the engine describes by |facts|; never
     raises."""
-    from .failures import exception_for
-
+    try:
+        from .failures import exception_for
+    except (ImportError, OSError):  # as when no descriptor is left to read it
+        return _plain(facts)
     return exception_for(facts)
+
+
+def _plain(facts: Mapping[str, Any]) -> ClientError:
+    """The exception for |facts| where failures.py cannot be had."""
+    text, sys = facts.get("text") or "failed", facts.get("sys") or 0
+    if sys < 0 and facts.get("phase") in ("queued", "dns", "connect", "tls"):
+        key = ConnectionKey(facts.get("host") or "", facts.get("port"), bool(facts.get("ssl")))
+        return ClientConnectorError(key, OSError(-sys, text))
+    return ClientConnectionError(text)

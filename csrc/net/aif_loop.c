@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/aif_err.h"
 #include "base/aif_mem.h"
@@ -22,6 +23,26 @@
  * one more. */
 #define FINI_TURNS 4
 
+/* libuv aborts the process where its first loop finds no descriptors for the
+ * pipe of its signals. So as many as a loop takes are tried out before: 0, or
+ * what hinders. */
+static int
+try_descriptors(void)
+{
+    int fds[6];
+    int made = 0;
+    int rc = 0;
+
+    while (made < 6 && rc == 0) {
+        rc = uv_pipe(&fds[made], 0, 0);
+        made += rc == 0 ? 2 : 0;
+    }
+    while (made > 0) {
+        (void)close(fds[--made]);
+    }
+    return rc;
+}
+
 int
 aif_loop_init(aif_loop *loop)
 {
@@ -30,7 +51,10 @@ aif_loop_init(aif_loop *loop)
     memset(loop, 0, sizeof(*loop));
     aif_list_init(&loop->stages);
     aif_list_init(&loop->dials);
-    rc = uv_loop_init(&loop->uv);
+    rc = try_descriptors();
+    if (rc == 0) {
+        rc = uv_loop_init(&loop->uv);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -125,6 +149,15 @@ aif_loop_now(const aif_loop *loop)
 {
     (void)loop;
     return uv_hrtime();
+}
+
+void
+aif_loop_after_fork(aif_loop *loop)
+{
+    loop->silent = 1;
+    /* Without a descriptor for it there is no watch at all, which is as good:
+     * the loop will only be ended. */
+    (void)uv_loop_fork(&loop->uv);
 }
 
 char *

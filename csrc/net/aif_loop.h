@@ -39,6 +39,7 @@ typedef struct aif_loop {
     unsigned running : 1; /* inside aif_loop_run() */
     unsigned wanted : 1;  /* on_wanted was called since the last run */
     unsigned closing : 1; /* aif_loop_fini() was called */
+    unsigned silent : 1;  /* aif_loop_after_fork() was called */
 } aif_loop;
 
 /* 0 or a libuv code. */
@@ -63,6 +64,12 @@ int aif_loop_timeout(const aif_loop *loop);
 
 /* The loop's monotonic clock, in nanoseconds. A fresh reading. */
 uint64_t aif_loop_now(const aif_loop *loop);
+
+/* In the child of a fork: the sockets are the parent's, and so is what the
+ * kernel watches for the loop. From here on the loop has a watch of its own,
+ * and its stages send nothing, not even an end (AIF_ECLOSED): all that is left
+ * is to close them, which the parent does not notice. */
+void aif_loop_after_fork(aif_loop *loop);
 
 /* The slab, NULL when out of memory. */
 char *aif_loop_slab(aif_loop *loop);

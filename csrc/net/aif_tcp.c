@@ -284,6 +284,9 @@ tcp_write(aif_stage *s, aif_write *w)
     if (t->write_code != 0) {
         return t->write_code;
     }
+    if (t->stage.loop->silent) {
+        return AIF_ECLOSED;
+    }
     if (t->shutting) {
         return UV_EPIPE;
     }
@@ -309,6 +312,9 @@ tcp_shutdown(aif_stage *s)
 
     if (t->write_code != 0) {
         return t->write_code;
+    }
+    if (t->stage.loop->silent) {
+        return AIF_ECLOSED;
     }
     if (t->shutting) {
         return 0;

@@ -88,7 +88,7 @@ core_exec(PyObject *module)
     int rc;
 
     allow_lookups();
-    if (state_init(st, module) < 0) {
+    if (state_init(st, module) < 0 || host_watch_forks(st) < 0) {
         return -1;
     }
     if (PyModule_AddStringConstant(module, "ACCEPT_ENCODING",

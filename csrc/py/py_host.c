@@ -658,6 +658,12 @@ host_current(core_state *st, PyObject **out)
     if (h == NULL) {
         h = host_new(st, loop);
     }
+    else if (h->forked) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this event loop was used before the process was "
+                        "forked; make a new one in the child");
+        h = NULL;
+    }
     if (h != NULL && out != NULL) {
         *out = Py_NewRef(loop);
     }

@@ -45,8 +45,9 @@ typedef struct HostObject {
     unsigned active : 1;  /* inside run() */
     unsigned asked : 1;   /* a run_soon() stands in the asyncio loop */
     unsigned closed : 1;
-    unsigned fetches; /* under way, no result yet */
-    unsigned bodies;  /* streamed bodies under way */
+    unsigned forked : 1; /* of the parent process */
+    unsigned fetches;    /* under way, no result yet */
+    unsigned bodies;     /* streamed bodies under way */
 } HostObject;
 
 /* The host of the running loop, made if need be; borrowed. NULL with an
@@ -104,5 +105,11 @@ void host_run_deferred(HostObject *h);
 
 /* Tries again to end what could not be ended before. */
 void host_reap(core_state *st);
+
+/* ---- forks: py_host_fork.c ---------------------------------------------- */
+
+/* To be called once: has every host told when this process is the child of a
+ * fork. 0 or -1 with an exception. */
+int host_watch_forks(core_state *st);
 
 #endif

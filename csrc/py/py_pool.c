@@ -160,6 +160,9 @@ pool_bind(PoolObject *p, HostObject *h, const aif_h1parse_limits *limits)
     if (p->host == h) {
         return 0;
     }
+    if (p->host != NULL && p->host->forked && p->host->depth == 0) {
+        pool_detach(p); /* Its connections are the parent's. */
+    }
     if (p->host != NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this connector serves another event loop that is "

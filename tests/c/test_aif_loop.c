@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/aif_err.h"
@@ -442,9 +444,108 @@ test_nothing_starts_after_fini(void)
     end();
 }
 
+/* The first of the process, so that libuv has nothing yet: it would abort. */
+static void
+test_no_descriptors(void)
+{
+    struct rlimit old, few;
+    unsigned failed = 0;
+
+    CHECK_EQ_INT(getrlimit(RLIMIT_NOFILE, &old), 0);
+    for (rlim_t limit = 3; limit < 64; limit++) {
+        int rc;
+
+        few = old;
+        few.rlim_cur = limit;
+        CHECK_EQ_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+        rc = aif_loop_init(&loop);
+        CHECK(rc == 0 || rc == UV_EMFILE);
+        failed += rc != 0;
+        if (rc == 0) {
+            CHECK_EQ_INT(aif_loop_fini(&loop), 0);
+        }
+    }
+    CHECK_EQ_INT(setrlimit(RLIMIT_NOFILE, &old), 0);
+    CHECK(failed > 3 && failed < 50);
+    begin();
+    end();
+}
+
+/* Says what is left in |fd|, where a byte can be written to |peer|. */
+static void
+child(aif_tcp *tcp, aif_write *w)
+{
+    int never = 0;
+
+    aif_loop_after_fork(&loop);
+    CHECK_EQ_INT(aif_stage_write(&tcp->stage, w), AIF_ECLOSED);
+    CHECK_EQ_INT(aif_stage_shutdown(&tcp->stage), AIF_ECLOSED);
+    CHECK(uv_is_active((uv_handle_t *)&tcp->handle.pipe));
+    aif_stage_close(&tcp->stage);
+    live(&never, 20);
+    CHECK_EQ_INT(aif_loop_fini(&loop), 0);
+    _exit((int)check_failures());
+}
+
+static int got;
+
+static void
+on_got(void *user, const char *data, size_t len)
+{
+    (void)user;
+    (void)data;
+    got += (int)len;
+}
+
+static void
+on_got_end(void *user)
+{
+    (void)user;
+    got = -1; /* The child has ended it. */
+}
+
+/* What the child closes is still the parent's, who is told of bytes. */
+static void
+test_fork(void)
+{
+    static const aif_stage_cbs cbs = {.on_read = on_got, .on_eof = on_got_end};
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)"x", 1);
+    aif_write w = {.bufs = &buf, .count = 1};
+    aif_tcp *tcp;
+    int pair[2], code, status = -1;
+    char byte;
+    pid_t pid;
+
+    begin();
+    tcp = aif_tcp_new(&loop, AF_UNIX, &code);
+    CHECK(tcp != NULL);
+    CHECK_EQ_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    CHECK_EQ_INT(uv_pipe_open(&tcp->handle.pipe, pair[0]), 0);
+    aif_stage_set_user(&tcp->stage, &cbs, NULL);
+    CHECK_EQ_INT(aif_stage_read(&tcp->stage, 1), 0);
+    aif_loop_run(&loop);
+    (void)fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        child(tcp, &w);
+    }
+    CHECK_EQ_INT(waitpid(pid, &status, 0), pid);
+    CHECK_EQ_INT(status, 0);
+    CHECK_EQ_INT(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1);
+    CHECK_EQ_INT(errno, EAGAIN);
+    CHECK_EQ_INT(send(pair[1], "yes", 3, 0), 3);
+    live(&got, 2000);
+    CHECK_EQ_INT(got, 3);
+    aif_stage_close(&tcp->stage);
+    close(pair[1]);
+    end();
+}
+
 int
 main(void)
 {
+    test_no_descriptors();
+    test_fork();
     test_want_is_coalesced();
     test_watcher_from_an_upcall();
     test_watcher_from_a_watcher();
