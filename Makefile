@@ -9,7 +9,7 @@ S ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
-	symbols werror bench instructions demo format clean ci
+	symbols werror bench growth instructions demo format clean ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,13 @@ symbols: ## what the extension exports: PyInit__core alone
 werror: ## gcc and clang builds in which every warning is an error
 	.ci/run werror
 
-bench: ## aiofast beside aiohttp, pyreqwest and wrk; ARGS for benchmarks/run.py
+bench: ## aiofast beside other clients; ARGS for benchmarks/run.py
 	scripts/bootstrap bench
 	$(PY) benchmarks/run.py $(ARGS)
+
+growth: ## what a request costs over connections, origins, fields, bytes; ARGS="--axis idle"
+	scripts/bootstrap bench
+	$(PY) benchmarks/growth.py --out benchmarks/results $(ARGS)
 
 instructions: ## the hot paths' instructions against the baseline; ARGS=--accept stores a new one
 	scripts/bootstrap ci

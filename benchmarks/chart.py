@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 _WIDTH, _LEFT, _BAR, _STEP, _TOP, _FOOT = 760, 190, 22, 36, 64, 36
 _LABEL = 190  # room to the right of the longest bar for its figures
 
-_STYLE = """\
+STYLE = """\
   <style>
     text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
     .card { fill: #ffffff; stroke: #d0d7de }
@@ -79,7 +79,7 @@ def draw(title: str, subtitle: str, foot: str, bars: Sequence[Bar], ascending: b
         f'width="{_WIDTH}" height="{height}" role="img" aria-labelledby="title desc">',
         f'  <title id="title">{escape(title)}</title>',
         f'  <desc id="desc">{escape(spoken)}</desc>',
-        _STYLE,
+        STYLE,
         f'  <rect class="card" x=".5" y=".5" width="{_WIDTH - 1}" height="{height - 1}" rx="8"/>',
         f'  <text class="title" x="20" y="29">{escape(title)}</text>',
         f'  <text class="quiet" x="20" y="48">{escape(subtitle)}</text>',

@@ -1,8 +1,11 @@
 """What a measurement used, beside the client: the server, and everybody else."""
 
+import contextlib
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+
+CONTROL = "BENCHMARK_PERF_CONTROL"  # in the environment: the pipes to and from perf
 
 
 def used_by(pid: int | None) -> float | None:
@@ -67,3 +70,23 @@ class Meter:
             rest = total - others - client - found["server_cpu"]
             found["others"] = max(0.0, rest / (seconds * len(self._cores)))
         return found
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """In a worker: perf, if it runs one, looks at this block alone."""
+    pipes = os.environ.get(CONTROL)
+    if pipes is None:
+        yield
+        return
+    control, answers = pipes.split(",")
+    with open(control, "w") as out, open(answers) as back:
+
+        def tell(word: str) -> None:
+            out.write(f"{word}\n")
+            out.flush()
+            back.readline()
+
+        tell("enable")
+        yield
+        tell("disable")

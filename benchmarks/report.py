@@ -196,19 +196,27 @@ def disturbance(groups: Iterable[Sequence[Series]]) -> list[str]:
     ]
 
 
+def where(machine: dict[str, Any]) -> str:
+    """The machine in a line."""
+    pinned = f"server on core {machine['server_core']}, client on core {machine['client_core']}"
+    if machine["server_core"] is None:
+        pinned = "nothing pinned"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores · {machine['system']} · "
+        f"{machine['python']} ({machine['python_loop_turn_ns']} ns for a turn of a loop) · "
+        f"{machine['openssl']} · {pinned}"
+    )
+
+
 def document(result: dict[str, Any], groups: Sequence[Sequence[Series]]) -> str:
     """The markdown file of a run: on what, with what, and a table for each scenario."""
-    machine, settings = result["machine"], result["settings"]
-    pinned = machine["server_core"] is not None
-    where = f"server on core {machine['server_core']}, client on core {machine['client_core']}"
+    settings = result["settings"]
     named = ", ".join(result["versions"].values()).split(", ")
     versions = ", ".join(dict.fromkeys(named))  # each once
     lines = [
         "# Results",
         "",
-        f"{result['when']} · {machine['processor']}, {machine['cores']} cores · "
-        f"{machine['system']} · {machine['python']} ({machine['python_loop_turn_ns']} ns for a "
-        f"turn of a loop) · {machine['openssl']} · {where if pinned else 'nothing pinned'}",
+        f"{result['when']} · {where(result['machine'])}",
         "",
         f"{versions}.",
         "",

@@ -152,6 +152,27 @@ def collect(
     }
 
 
+def profiles(bench: Bench, chosen: Sequence[Scenario], clients: Sequence[str]) -> str:
+    """A table for each scenario of where the time goes, printed as they come."""
+    text = f"# Profiles\n\n{report.where(bench.machine)}\n\n"
+    for scenario in chosen:
+        if scenario.kind != "loop":
+            continue
+        every = [
+            profiling.profile(
+                client,
+                scenario,
+                bench.command(client, scenario),
+                bench.client_core,
+                bench.directory,
+            )
+            for client in clients
+        ]
+        print(profiling.table(every), flush=True)
+        text += profiling.table(every) + "\n"
+    return text
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures HTTP clients beside each other.")
@@ -183,14 +204,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="one round of each under perf, and what it saw, instead of measuring",
+        help="one round of each under perf, and where the time went, instead of measuring",
     )
     options = parser.parse_args()
-    options.seconds = options.seconds or (2.0 if options.full else 1.0)
+    options.seconds = options.seconds or (2.0 if options.full or options.profile else 1.0)
     options.rounds = options.rounds or (5 if options.full else 3)
     if not 0.1 <= options.seconds <= 600 or not 1 <= options.rounds <= 1000:
         parser.error("--seconds is 0.1 to 600, --rounds 1 to 1000")
-    if options.out is None and not options.only and not options.scenario:
+    if options.out is None and not (options.only or options.scenario or options.profile):
         options.out = _HERE / "results"
     return options
 
@@ -218,11 +239,10 @@ def main() -> int:
     ]
     with benched(options.seconds) as bench:
         if options.profile:
-            for scenario in chosen:
-                for client in clients:
-                    print(f"== {client}, {scenario.name}")
-                    argv = bench.command(client, scenario)
-                    print(profiling.profile(argv, bench.client_core, bench.directory))
+            text = profiles(bench, chosen, clients)
+            if options.out is not None:
+                options.out.mkdir(parents=True, exist_ok=True)
+                (options.out / "profile.md").write_text(text)
             return 0
         if bench.server_core == bench.client_core:
             print("benchmark: server and client share what cores there are", file=sys.stderr)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from meter import Meter
+from meter import Meter, watched
 from scenarios import SCENARIOS, Scenario
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -147,9 +147,10 @@ async def loop(
             took, _ = await timed(count)
         for _ in range(_ATTEMPTS):
             count = max(1, round(count * seconds / took))
-            meter, used = Meter(server), cpu()
-            took, samples = await timed(count)
-            used = cpu() - used
+            with watched():
+                meter, used = Meter(server), cpu()
+                took, samples = await timed(count)
+                used = cpu() - used
             beside = meter.read(used)
             if took > seconds / 2:
                 break
@@ -243,7 +244,8 @@ def measure(
     adapter = peers.load(client)
     if hasattr(adapter, "measure"):
         meter = Meter(options.server_pid)
-        figures = adapter.measure(scenario, target, options.seconds)
+        with watched():
+            figures = adapter.measure(scenario, target, options.seconds)
         figures |= meter.read(figures["cpu"])
         return {**figures, "version": adapter.version()}
     if scenario.kind == "import":

@@ -62,7 +62,7 @@ def environment() -> dict[str, str]:
 
 
 def count(argv: Sequence[str], directory: Path) -> tuple[str, list[Count]]:
-    """The first line that |argv| prints, and a Count for each "name<tab>turns" after it.
+    """The first line that |argv| prints, and a Count for each "name<tab>turns..." after it.
 
     FileNotFoundError where valgrind is missing, RuntimeError where the program
     failed. |directory| is for callgrind's files, which are removed.
@@ -86,7 +86,7 @@ def count(argv: Sequence[str], directory: Path) -> tuple[str, list[Count]]:
     first, *rest = done.stdout.splitlines()
     found = []
     for index, row in enumerate(rest, 1):
-        name, turns = row.split("\t")
+        name, turns = row.split("\t")[:2]
         # Each path has two marks; what came before the first is in the odd files.
         with Path(f"{out}.{2 * index}").open() as file:
             found.append(Count(name, int(turns), read(file)))

@@ -148,14 +148,14 @@ UNOPTIMIZED = "not optimized"
 def version(client: str, adapter: Any) -> str:
     """What is measured: package and version, with the loop's if it is not asyncio's."""
     package = sys.modules[adapter.PACKAGE]
-    number = getattr(package, "__version__", None) or _installed(adapter.PACKAGE)
+    number = getattr(package, "__version__", None) or installed(adapter.PACKAGE)
     words = f"{adapter.PACKAGE} {number}"
     core = getattr(sys.modules.get(f"{adapter.PACKAGE}._core"), "__file__", None)
     if core and unoptimized(Path(core).read_bytes()):
         words += f" ({UNOPTIMIZED})"
     words += getattr(adapter, "ABOUT", "")
     loop = loop_of(client)
-    return f"{words}, {loop} {_installed(loop)}" if loop else words
+    return f"{words}, {loop} {installed(loop)}" if loop else words
 
 
 def unoptimized(library: bytes) -> bool:
@@ -170,7 +170,7 @@ def unoptimized(library: bytes) -> bool:
     return False
 
 
-def _installed(package: str) -> str:
+def installed(package: str) -> str:
     """The version as the installer recorded it."""
     from importlib import metadata
 

@@ -85,6 +85,7 @@ http {{
             return 200 '{small}';
         }}
     }}
+    {more}
 }}
 """
 _SLOW = """\
@@ -137,8 +138,8 @@ def echo_module() -> Path | None:
     return next((path for path in _ECHO if path.exists()), None)
 
 
-def config(directory: Path, ports: dict[str, int]) -> str:
-    """The text of nginx.conf; |ports| as in `serving`."""
+def config(directory: Path, ports: dict[str, int], more: str = "") -> str:
+    """The text of nginx.conf; |ports| as in `serving`, |more| in its http block."""
     # Workers of a master that root started become somebody who cannot read
     # the temporary directory, unless they are told to stay.
     user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
@@ -153,6 +154,7 @@ def config(directory: Path, ports: dict[str, int]) -> str:
         connections=files * 9 // 10,
         small=SMALL.decode(),
         slow=_SLOW.format(delay=DELAY) if echo else "",
+        more=more,
         **ports,
     )
 
@@ -176,12 +178,13 @@ def _fill(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, core: int | None) -> Iterator[Server]:
-    """nginx on |core| while the block lasts; certificates are in |directory|."""
+def serving(directory: Path, core: int | None, more: str = "") -> Iterator[Server]:
+    """nginx on |core| while the block lasts; certificates are in |directory|, and
+    |more| is added to the configuration's http block."""
     ports = dict(zip(("plain", "tls", "fresh", "full"), free_ports(4), strict=True))
     _fill(directory)
     conf = directory / "nginx.conf"
-    conf.write_text(config(directory, ports))
+    conf.write_text(config(directory, ports, more))
     log = directory / "nginx.err"
     with (
         log.open("w") as err,
