@@ -1,11 +1,12 @@
 """Counts the instructions of the hot paths and holds them to a stored baseline.
 
-    python benchmarks/instructions.py [--accept] [--core | --python] [--json FILE]
+    python benchmarks/instructions.py [--accept | --where] [--core | --python] [--json FILE]
 
 Prints a table; status 1 if a path takes more than 5 % more instructions than
 the baseline of this machine's kind (benchmarks/micro/baselines.json), 2 if it
 could not count. A kind that has no baseline is told and passes. --accept
-stores what was counted as the new baseline. See docs/benchmarks.md.
+stores what was counted as the new baseline, --where shows instead in which
+part of the process the instructions of the Python paths are. See docs/benchmarks.md.
 """
 
 import argparse
@@ -17,11 +18,13 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import peers
+import profiling
 from micro import callgrind
 
 _HERE = Path(__file__).resolve().parent
@@ -112,6 +115,35 @@ def count_core(directory: Path) -> list[Figure]:
     return [Figure(kind, one.name, round(one.total())) for one in counts]
 
 
+def run_python(directory: Path) -> tuple[str, list[callgrind.Count]]:
+    """The paths as a program sees them."""
+    return callgrind.count([sys.executable, str(_MICRO / "paths.py")], directory)
+
+
+def where(counts: list[callgrind.Count]) -> str:
+    """In markdown: by part of the process, and our functions that take most."""
+    parts: list[Counter[str]] = []
+    lines = []
+    for one in counts:
+        shares: Counter[str] = Counter()
+        ours: Counter[str] = Counter()
+        for (file, function), cost in one.spent.items():
+            part = profiling.part_of(file, function)
+            shares[part] += cost
+            if part in ("aiofast", "llhttp"):
+                ours[profiling.plain(function)] += cost
+        most = (f"{name} {cost / one.turns:,.0f}" for name, cost in ours.most_common(10))
+        parts.append(shares)
+        lines.append(f"- {one.name}: {', '.join(most)}")
+    used = [part for part in profiling.PARTS if any(shares[part] for shares in parts)]
+    rows = [f"| instructions for each turn | all | {' | '.join(used)} |"]
+    rows.append("|---|" + "--:|" * (len(used) + 1))
+    for one, shares in zip(counts, parts, strict=True):
+        cells = (f"{shares[part] / one.turns:,.0f}" for part in used)
+        rows.append(f"| {one.name} | {one.total():,.0f} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", *lines])
+
+
 def count_python(directory: Path) -> list[Figure]:
     """The paths as a program sees them: within the extension, and in the whole process.
 
@@ -119,7 +151,7 @@ def count_python(directory: Path) -> list[Figure]:
     same build alone; what the extension spends, on the version of Python whose
     headers it was compiled with.
     """
-    first, counts = callgrind.count([sys.executable, str(_MICRO / "paths.py")], directory)
+    first, counts = run_python(directory)
     extension, _, build = first.partition("\t")
     binary = Path(extension).read_bytes()
     if peers.unoptimized(binary):
@@ -138,7 +170,9 @@ def count_python(directory: Path) -> list[Figure]:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Counts the instructions of the hot paths.")
-    parser.add_argument("--accept", action="store_true", help="store the counts as the baseline")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--accept", action="store_true", help="store the counts as the baseline")
+    what.add_argument("--where", action="store_true", help="show in which part they are")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--core", action="store_true", help="the C core alone")
     which.add_argument("--python", action="store_true", help="the Python paths alone")
@@ -152,6 +186,9 @@ def main() -> int:
     figures: list[Figure] = []
     try:
         with tempfile.TemporaryDirectory(prefix="aiofast-micro-") as name:
+            if options.where:
+                print(where(run_python(Path(name))[1]))
+                return 0
             if not options.python:
                 figures += count_core(Path(name))
             if not options.core:

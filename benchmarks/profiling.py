@@ -45,6 +45,11 @@ def part_of(dso: str, symbol: str) -> str:
     return "others"
 
 
+def plain(symbol: str) -> str:
+    """A function's name without what the optimizer hung on it."""
+    return re.sub(r"[.'](lto_priv|part|isra|constprop|cold|\d).*", "", symbol)
+
+
 @dataclass(frozen=True)
 class Profile:
     """Where a request's CPU went; or |trouble|."""
@@ -79,11 +84,7 @@ def summed(client: str, scenario: Scenario, line: str, rows: Iterable[str]) -> P
         part = part_of(dso, symbol)
         shares[part] += share
         # What has no symbol is known by its file alone.
-        name = (
-            f"in {dso}"
-            if symbol.startswith("0x")
-            else re.sub(r"\.(lto_priv|part|is).*", "", symbol)
-        )
+        name = f"in {dso}" if symbol.startswith("0x") else plain(symbol)
         functions[part, name] += share
     most = tuple((part, name, share) for (part, name), share in functions.most_common(_LISTED))
     each = figures["cpu"] / figures["requests"] * 1e6

@@ -18,38 +18,40 @@ _PLAIN = "glibc.cpu.hwcaps=-AVX512VL,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,-ERMS,-
 
 @dataclass(frozen=True)
 class Count:
-    """Instructions of one path: of the whole process, and by the file they are in."""
+    """Instructions of one path, by the file and the function they are in."""
 
     name: str
     turns: int
-    objects: dict[str, int]  # file name: instructions, all turns together
+    spent: dict[tuple[str, str], int]  # all turns together
 
     def total(self) -> float:
         """Instructions for each turn, wherever they are."""
-        return sum(self.objects.values()) / self.turns
+        return sum(self.spent.values()) / self.turns
 
     def within(self, beginning: str) -> float:
         """Instructions for each turn in files whose name begins so."""
-        found = (cost for name, cost in self.objects.items() if name.startswith(beginning))
+        found = (cost for (file, _), cost in self.spent.items() if file.startswith(beginning))
         return sum(found) / self.turns
 
 
-def read(lines: Iterable[str]) -> dict[str, int]:
-    """Instructions by object file, from what callgrind wrote without compression.
+def read(lines: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Instructions by file and function, from what callgrind wrote without compression.
 
     The line after "calls=" has the cost of what was called, which is counted
     where it was spent.
     """
-    spent: Counter[str] = Counter()
-    current, called = "", False
+    spent: Counter[tuple[str, str]] = Counter()
+    file, function, called = "", "", False
     for line in lines:
         if line.startswith("ob="):
-            current = Path(line[3:].strip()).name
+            file = Path(line[3:].strip()).name
+        elif line.startswith("fn="):
+            function = line[3:].strip()
         elif line.startswith("calls="):
             called = True
         elif line[:1].isdigit():
             if not called:
-                spent[current] += int(line.split()[1])
+                spent[file, function] += int(line.split()[1])
             called = False
     return dict(spent)
 

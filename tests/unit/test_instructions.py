@@ -50,10 +50,27 @@ def instructions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_cost_is_counted_where_it_was_spent(instructions: ModuleType) -> None:
     found = instructions.callgrind.read(PROFILE.splitlines())
-    assert found == {"_core.so": 51, "libc.so.6": 20}
+    assert found == {
+        ("_core.so", "add"): 48,
+        ("_core.so", "other"): 3,
+        ("libc.so.6", "memcpy"): 20,
+    }
     count = instructions.callgrind.Count("a path", 10, found)
     assert count.total() == 7.1
     assert count.within("_core") == 5.1
+
+
+def test_where_the_instructions_are(instructions: ModuleType) -> None:
+    spent = {
+        ("_core.x.so", "llhttp__run"): 30,
+        ("_core.x.so", "on_read"): 50,
+        ("libuv.so", "f"): 20,
+    }
+    count = instructions.callgrind.Count("a path", 10, spent)
+    lines = instructions.where([count]).splitlines()
+    assert lines[0] == "| instructions for each turn | all | llhttp | aiofast | libuv |"
+    assert lines[2] == "| a path | 10 | 3 | 5 | 2 |"
+    assert "on_read 5" in lines[-1]
 
 
 def verdicts(instructions: ModuleType, count: int, kind: str = "here") -> list[str]:
