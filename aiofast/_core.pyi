@@ -7,7 +7,7 @@ from contextvars import Context
 from types import GenericAlias, TracebackType
 from typing import Any, Generic, Self, TypeVar, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 _T = TypeVar("_T")
 _Headers = Mapping[str, str] | Iterable[tuple[str, str]] | None
@@ -262,3 +262,82 @@ def url_join(base: str, reference: str, /) -> str: ...  # RFC 3986 5.2; InvalidU
 def url_origin(url: str, /) -> tuple[str, str, int]: ...  # scheme, host, port; InvalidURL
 def stats() -> dict[str, int]: ...  # of the running loop: handles, fetches, open connections...
 def close_loop() -> None: ...  # ends the running loop's engine and all it holds
+
+@disjoint_base
+class HttpRequestParser:
+    """Reads requests; see aiofast.parser."""
+
+    def __init__(self, protocol: object) -> None: ...
+    def feed_data(self, data: Buffer, /) -> None: ...
+    def get_http_version(self) -> str: ...
+    def get_method(self) -> bytes: ...
+    def should_keep_alive(self) -> bool: ...
+    def should_upgrade(self) -> bool: ...
+    def set_dangerous_leniencies(
+        self,
+        lenient_headers: bool | None = None,
+        lenient_chunked_length: bool | None = None,
+        lenient_keep_alive: bool | None = None,
+        lenient_transfer_encoding: bool | None = None,
+        lenient_version: bool | None = None,
+        lenient_data_after_close: bool | None = None,
+        lenient_optional_lf_after_cr: bool | None = None,
+        lenient_optional_cr_before_lf: bool | None = None,
+        lenient_optional_crlf_after_chunk: bool | None = None,
+        lenient_spaces_after_chunk_size: bool | None = None,
+    ) -> None: ...
+
+@disjoint_base
+class HttpResponseParser:
+    """Reads responses; see aiofast.parser."""
+
+    def __init__(self, protocol: object) -> None: ...
+    def feed_data(self, data: Buffer, /) -> None: ...
+    def get_http_version(self) -> str: ...
+    def get_status_code(self) -> int: ...
+    def should_keep_alive(self) -> bool: ...
+    def should_upgrade(self) -> bool: ...
+    def set_dangerous_leniencies(
+        self,
+        lenient_headers: bool | None = None,
+        lenient_chunked_length: bool | None = None,
+        lenient_keep_alive: bool | None = None,
+        lenient_transfer_encoding: bool | None = None,
+        lenient_version: bool | None = None,
+        lenient_data_after_close: bool | None = None,
+        lenient_optional_lf_after_cr: bool | None = None,
+        lenient_optional_cr_before_lf: bool | None = None,
+        lenient_optional_crlf_after_chunk: bool | None = None,
+        lenient_spaces_after_chunk_size: bool | None = None,
+    ) -> None: ...
+
+@final
+class URL:
+    """A target taken apart by parse_url(): each part as it was written, or None."""
+
+    def __new__(
+        cls,
+        schema: bytes | None,
+        host: bytes | None,
+        port: int | None,
+        path: bytes | None,
+        query: bytes | None,
+        fragment: bytes | None,
+        userinfo: bytes | None,
+    ) -> Self: ...
+    @property
+    def schema(self) -> bytes | None: ...
+    @property
+    def host(self) -> bytes | None: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def path(self) -> bytes | None: ...
+    @property
+    def query(self) -> bytes | None: ...
+    @property
+    def fragment(self) -> bytes | None: ...
+    @property
+    def userinfo(self) -> bytes | None: ...
+
+def parse_url(url: Buffer, /) -> URL: ...

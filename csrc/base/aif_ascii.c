@@ -11,7 +11,7 @@
 
 /* tchar of RFC 9110 5.6.2, one row for sixteen bytes; what is not listed,
  * from 0x80 on, is 0. */
-static const unsigned char tchar[256] = {
+const unsigned char aif_ascii_tchars[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0,
@@ -96,7 +96,7 @@ aif_ascii_is_token(const char *s, size_t n)
 
     /* Names are short and nearly always right: no way out of the loop. */
     for (i = 0; i < n; i++) {
-        all &= tchar[(unsigned char)s[i]];
+        all &= aif_ascii_tchars[(unsigned char)s[i]];
     }
     return all;
 }

@@ -15,6 +15,15 @@ aif_ascii_lower(char c)
     return (c >= 'A' && c <= 'Z') ? (char)(c | 0x20) : c;
 }
 
+/* 1 for each byte that is a tchar (RFC 9110 5.6.2). */
+extern const unsigned char aif_ascii_tchars[256];
+
+static inline int
+aif_ascii_is_tchar(char c)
+{
+    return aif_ascii_tchars[(unsigned char)c];
+}
+
 /* Lower-cases |n| bytes from |src| to |dst|; they may be the same. */
 void aif_ascii_fold(char *dst, const char *src, size_t n);
 

@@ -1,5 +1,5 @@
-/* aif_h1parse -- HTTP/1.0 and 1.1 messages from bytes; the only file that
- * knows llhttp.
+/* aif_h1parse -- HTTP/1.0 and 1.1 messages from bytes; its .c is the only file
+ * that knows llhttp.
  *
  * One parser reads the messages of one connection, one after the other. It
  * owns the head it reads. llhttp bounds nothing and its versions differ in
@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "base/aif_err.h"
+#include "http/aif_h1fault.h"
 #include "http/aif_header.h"
 
 typedef struct aif_h1parse aif_h1parse;
@@ -51,6 +52,14 @@ typedef struct aif_h1parse_limits {
 
 /* Upcalls; any may be NULL. Each returns 0, or a negative code to abort. */
 typedef struct aif_h1parse_cbs {
+    /* The first byte of a head, a 1xx one too, is there. */
+    int (*on_begin)(void *user, aif_h1parse *p);
+    /* The start line is whole: method and target, or status and reason. */
+    int (*on_start)(void *user, aif_h1parse *p);
+    /* A field of the head or, after on_head, of the trailer section, in order.
+     * Who listens gets them here instead of in aif_h1parse_header() and
+     * aif_h1parse_trailer(), which stay empty; the slices are valid now. */
+    int (*on_field)(void *user, aif_slice name, aif_slice value);
     /* A 1xx head other than 101; read it now, it is reset afterwards. */
     int (*on_informational)(void *user, aif_h1parse *p);
     /* The final head (or a request's head) is whole. */
@@ -60,6 +69,10 @@ typedef struct aif_h1parse_cbs {
     /* A chunk of a chunked body has come whole: on_body has had its last
      * byte. */
     int (*on_chunk)(void *user);
+    /* A chunk-size line is whole, the last one too. */
+    int (*on_size)(void *user, aif_h1parse *p);
+    /* A chunk is whole with its CRLF; the last one with the trailers. */
+    int (*on_chunk_end)(void *user, aif_h1parse *p);
     /* The message is whole; trailers are in aif_h1parse_trailer(). */
     int (*on_message)(void *user, aif_h1parse *p);
 } aif_h1parse_cbs;
@@ -70,6 +83,10 @@ aif_h1parse *aif_h1parse_new(aif_h1_kind kind,
                              const aif_h1parse_limits *limits,
                              const aif_h1parse_cbs *cbs, void *user);
 void aif_h1parse_free(aif_h1parse *p);
+
+/* Sets what differs from the usual: bits of enum aif_h1_rule (aif_h1scan.h),
+ * none by default. At any time before the bytes that it is about. */
+void aif_h1parse_set_rules(aif_h1parse *p, unsigned rules);
 
 /* Makes the parser ready for the next message. |head_request| says that a
  * response answers HEAD and so has no body whatever its fields say. */
@@ -93,8 +110,10 @@ int aif_h1parse_is_started(const aif_h1parse *p); /* a byte was fed */
 int aif_h1parse_has_head(const aif_h1parse *p);
 int aif_h1parse_is_done(const aif_h1parse *p);
 int aif_h1parse_status(const aif_h1parse *p);
-int aif_h1parse_minor(const aif_h1parse *p);        /* of the version 1.x */
-aif_slice aif_h1parse_reason(const aif_h1parse *p); /* borrowed */
+int aif_h1parse_major(const aif_h1parse *p); /* of the version; 1 */
+int aif_h1parse_minor(const aif_h1parse *p); /* of the version 1.x */
+/* Borrowed, valid from on_start on. */
+aif_slice aif_h1parse_reason(const aif_h1parse *p);
 aif_slice aif_h1parse_method(const aif_h1parse *p); /* requests */
 aif_slice aif_h1parse_target(const aif_h1parse *p); /* requests */
 aif_header *aif_h1parse_header(aif_h1parse *p);     /* may be taken from */
@@ -105,6 +124,12 @@ int64_t aif_h1parse_length(const aif_h1parse *p);
 int aif_h1parse_is_chunked(const aif_h1parse *p);
 /* 1 if the connection may carry another message after this one. */
 int aif_h1parse_keep_alive(const aif_h1parse *p);
+/* 1 if the message asks for another protocol (Upgrade with Connection:
+ * upgrade, RFC 9110 7.8; CONNECT) or, a response, changes to it (101). With
+ * AIF_H1_UPGRADES such a message ends with its head. */
+int aif_h1parse_upgrade(const aif_h1parse *p);
+/* Which rule the bytes broke; NONE if what failed was not them. */
+aif_h1_fault aif_h1parse_fault(const aif_h1parse *p);
 const aif_err *aif_h1parse_error(const aif_h1parse *p);
 
 /* The version of llhttp this build stands on, "8.1.0"; static. */

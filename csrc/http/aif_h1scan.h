@@ -1,7 +1,7 @@
-/* aif_h1scan -- the lines of HTTP/1 framing, walked over byte by byte: start
- * lines, field lines, chunk-size lines. It splits nothing and stores nothing;
- * it finds where each piece ends, refuses bytes that may not stand there, and
- * counts against the ceilings.
+/* aif_h1scan -- the bytes between the parts of an HTTP/1 message: empty lines,
+ * chunk-size lines, the ends of chunks. It stores nothing but a size; it finds
+ * where each piece ends, refuses bytes that may not stand there, and counts
+ * against the ceilings.
  *
  * Owner:    embedded in aif_h1parse, which is its only user.
  * Rule:     whatever way the input is cut, the same byte is refused for the
@@ -10,7 +10,7 @@
  * Every aif_h1scan_* function that takes |s| and |len| walks over at most
  * |len| bytes, puts into *|n| how many of them are good, and returns
  * AIF_SCAN_MORE (all were), AIF_SCAN_END (the piece ends with the last good
- * one) or AIF_SCAN_BAD (s[*n] is refused; |code| and |text| say why).
+ * one) or AIF_SCAN_BAD (s[*n] is refused; |fault| says why).
  */
 #ifndef AIF_H1SCAN_H
 #define AIF_H1SCAN_H
@@ -19,8 +19,27 @@
 #include <stdint.h>
 
 #include "base/aif_buf.h"
+#include "http/aif_h1fault.h"
 
 #define AIF_H1SCAN_DIGITS 16u /* of a chunk size */
+
+/* What differs from the usual; bits of a set. Those up to AIF_H1_ANY_CODING
+ * let a peer be understood in two ways: not for one that is not trusted. */
+enum aif_h1_rule {
+    AIF_H1_FOLDS = 1,        /* obs-fold; control bytes in values */
+    AIF_H1_LONE_LF = 2,      /* LF ends a line */
+    AIF_H1_LONE_CR = 4,      /* CR ends a line */
+    AIF_H1_NO_CHUNK_END = 8, /* a chunk's data without its CRLF */
+    AIF_H1_VERSIONS = 16,    /* any digits around the version's dot */
+    AIF_H1_LENGTH_TOO = 32,  /* Transfer-Encoding wins over a length */
+    AIF_H1_ANY_CODING = 64,  /* whatever codings in whatever order */
+    AIF_H1_CODINGS = 128,    /* other codings before "chunked" */
+    AIF_H1_METHODS = 256,    /* only methods that are known */
+    AIF_H1_SIMPLE = 512,     /* a request line without a version */
+    AIF_H1_UPGRADES = 1024,  /* an upgrade ends the message at its head */
+    AIF_H1_EACH_HEAD = 2048, /* 1xx heads are messages of their own */
+    AIF_H1_BARE_SIZES = 4096 /* no blanks between a chunk size and its end */
+};
 
 typedef enum aif_scan { AIF_SCAN_MORE, AIF_SCAN_END, AIF_SCAN_BAD } aif_scan;
 
@@ -29,45 +48,36 @@ typedef enum aif_scan_line {
     AIF_LINE_BEGIN, /* before its first byte; inside a chunk size */
     AIF_LINE_TEXT,
     AIF_LINE_BLANK, /* behind a chunk size, before ';' */
-    AIF_LINE_CR,    /* LF has to follow and ends the line */
-    AIF_LINE_LAST   /* the same in the empty line that ends a section */
+    AIF_LINE_CR     /* LF has to follow and ends the line */
 } aif_scan_line;
 
 typedef struct aif_h1scan {
     aif_scan_line line;
+    unsigned rules;   /* set by the owner; enum aif_h1_rule */
     size_t line_len;  /* bytes of the line without its end */
-    size_t section;   /* bytes of the head or the trailer section */
-    unsigned fields;  /* field lines of it */
-    unsigned leading; /* bytes of empty lines before start lines */
     uint64_t credit;  /* framing bytes that chunks may still spend */
     uint64_t size;    /* of the chunk whose line is or was read */
-    unsigned digits;  /* how many of it are in |digit| */
+    unsigned leading; /* bytes of empty lines before start lines */
+    unsigned digits;  /* how many of the size are in |digit| */
     char digit[AIF_H1SCAN_DIGITS + 2]; /* with room for a line end */
-    int code;                          /* why AIF_SCAN_BAD */
-    const char *text;                  /* static */
+    aif_h1_fault fault;                /* why AIF_SCAN_BAD */
 } aif_h1scan;
 
-/* Ready for a message. */
+/* Ready for a message; |rules| stay. */
 void aif_h1scan_reset(aif_h1scan *sc);
 
-/* Ready for the next piece: a start line, a section of fields (|section| and
- * |fields| count on; the caller sets them back), a chunk line, a CRLF. */
-void aif_h1scan_next(aif_h1scan *sc);
+/* Ready for the next piece: empty lines, a chunk line, a CRLF. */
+static inline void
+aif_h1scan_next(aif_h1scan *sc)
+{
+    sc->line = AIF_LINE_BEGIN;
+    sc->line_len = 0;
+    sc->digits = 0;
+}
 
 /* Empty lines in front of a start line. Ends in front of the first other
  * byte, which may be the first of all. */
 aif_scan aif_h1scan_lead(aif_h1scan *sc, const char *s, size_t len, size_t *n);
-
-/* A start line with its CRLF, up to |line_max| bytes, within the head's
- * |head_max|. *|text_len| receives how many of the *|n| are not its end. */
-aif_scan aif_h1scan_start(aif_h1scan *sc, const char *s, size_t len,
-                          size_t line_max, size_t head_max, size_t *n,
-                          size_t *text_len);
-
-/* Field lines up to and with the empty one. */
-aif_scan aif_h1scan_fields(aif_h1scan *sc, const char *s, size_t len,
-                           size_t line_max, size_t section_max,
-                           unsigned fields_max, size_t *n);
 
 /* A chunk-size line; at its end |size| and |digit| hold the size. Extensions
  * are passed over (RFC 9112 7.1.1), blanks behind the size too. */
@@ -79,14 +89,5 @@ aif_scan aif_h1scan_crlf(aif_h1scan *sc, const char *s, size_t len, size_t *n);
 
 /* |bytes| of a chunk's data earn credit for framing. */
 void aif_h1scan_earn(aif_h1scan *sc, size_t bytes);
-
-/* NULL if |c| may be byte |i| of a status line (RFC 9112 4), or what is wrong.
- * A line of 12 bytes and more that has passed is "HTTP/1.x NNN[ reason]". */
-const char *aif_h1scan_status_byte(size_t i, char c);
-
-/* Splits a request line (RFC 9112 3). NULL, or what is wrong. The method is
- * any token, the target any visible ASCII. */
-const char *aif_h1scan_request(const char *s, size_t len, aif_slice *method,
-                               aif_slice *target, int *minor);
 
 #endif

@@ -66,7 +66,9 @@ static PyMethodDef core_methods[] = {
         PyDoc_STR("(scheme, host, port) of a URL.")},
         {"stats", core_stats, METH_NOARGS,
          PyDoc_STR("Counters of the running loop's engine.")},
-         {"close_loop", core_close_loop, METH_NOARGS,
+         {"parse_url", core_parse_url, METH_O,
+           PyDoc_STR("parse_url($module, url, /)\n--\n\nSplit a URL.")},
+          {"close_loop", core_close_loop, METH_NOARGS,
           PyDoc_STR("End the running loop's engine.")},
           {NULL, NULL, 0, NULL},
         };

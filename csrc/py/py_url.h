@@ -20,4 +20,7 @@ PyObject *core_url_join(PyObject *module, PyObject *const *args,
                         Py_ssize_t nargs);
 PyObject *core_url_origin(PyObject *module, PyObject *text);
 
+/* parse_url(bytes-like): a URL object, or HttpParserInvalidURLError. */
+PyObject *core_parse_url(PyObject *module, PyObject *url);
+
 #endif

@@ -29,6 +29,9 @@ state_import(PyObject **slot, const char *module, const char *name)
 /* Every reference in the state, for traverse, clear and the like. */
 /* clang-format off */
 #define EACH_REFERENCE(X)                                                     \
+    X(request_parser_type) X(response_parser_type) X(parsed_url_type)         \
+    X(http_error) X(http_callback_error) X(http_status_error)                 \
+    X(http_method_error) X(http_url_error) X(http_upgrade)                    \
     X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
     X(response_type) X(upload_type) X(pread_type) X(reset_error)              \
     X(get_running_loop) X(cancelled_error)                                    \
@@ -132,6 +135,9 @@ state_init(core_state *st, PyObject *module)
         || upload_type_init(st) < 0 || pread_type_init(st) < 0
         || transport_type_init(st) < 0)
     {
+        return -1;
+    }
+    if (parser_type_init(st) < 0 || parsed_url_type_init(st) < 0) {
         return -1;
     }
     return 0;

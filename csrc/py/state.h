@@ -25,6 +25,9 @@ typedef struct core_state {
     PyTypeObject *pread_type;
     PyTypeObject *transport_type;
     PyTypeObject *ssl_transport_type;
+    PyTypeObject *request_parser_type;
+    PyTypeObject *response_parser_type;
+    PyTypeObject *parsed_url_type;
 
     /* Imports from asyncio, at import. */
     PyObject *get_running_loop;
@@ -42,6 +45,10 @@ typedef struct core_state {
     PyObject *buffered_protocol; /* asyncio.protocols.BufferedProtocol */
     PyObject *multidict_module; /* it owns the next */
     void *multidict;            /* MultiDict_CAPI */
+
+    /* Errors of aiofast.parser, imported with the first parser. */
+    PyObject *http_error, *http_callback_error, *http_status_error;
+    PyObject *http_method_error, *http_url_error, *http_upgrade;
 
     /* Names and constants. */
     PyObject *str_call_soon, *str_call_soon_threadsafe, *str_call_later;
@@ -94,5 +101,7 @@ int response_type_init(core_state *st);
 int upload_type_init(core_state *st);
 int pread_type_init(core_state *st);
 int transport_type_init(core_state *st);
+int parser_type_init(core_state *st);
+int parsed_url_type_init(core_state *st);
 
 #endif

@@ -1,6 +1,5 @@
 /* Tests of aif_h1scan: every ceiling at the limit and one past it, counted
- * across cuts, through the parser that it serves; and its grammar of start
- * lines directly.
+ * across cuts, through the parser that it serves.
  */
 #include "http/aif_h1scan.h"
 
@@ -282,99 +281,6 @@ test_leading_limit(void)
     }
 }
 
-/* --- Start lines -------------------------------------------------------- */
-
-/* What every byte may be at every place of a status line. */
-static void
-test_status_bytes(void)
-{
-    static const char *const allowed[] = {
-        "H",  "T", "T",         "P",          "/",          "1", ".",
-        "01", " ", "123456789", "0123456789", "0123456789", " ",
-    };
-    size_t i;
-    int c;
-
-    for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
-        for (c = 0; c < 256; c++) {
-            CHECK((aif_h1scan_status_byte(i, (char)c) == NULL)
-                  == (c != 0 && strchr(allowed[i], c) != NULL));
-        }
-    }
-    CHECK(aif_h1scan_status_byte(13, 'x') == NULL);
-}
-
-static void
-test_request_lines(void)
-{
-    static const char good[] = "PATCH http://h/?q HTTP/1.0";
-    static const char *const refused[] = {
-        "",
-        " ",
-        "GET",
-        "GET ",
-        "GET /",
-        "GET / ",
-        "GET / HTTP/1.",
-        "GET / HTTP/1.2",
-        "GET / HTTP/1.11",
-        "GET / HTTP/1.1 ",
-        "GET / http/1.1",
-        "GET  HTTP/1.1",
-        "GET / / HTTP/1.1",
-        " GET / HTTP/1.1",
-        "G@T / HTTP/1.1",
-        "GET /\x7f HTTP/1.1",
-        "GET /\x80 HTTP/1.1",
-    };
-    aif_slice method, target;
-    int minor;
-    size_t i;
-
-    CHECK(aif_h1scan_request(good, sizeof(good) - 1, &method, &target, &minor)
-          == NULL);
-    CHECK(method.len == 5 && memcmp(method.ptr, "PATCH", 5) == 0);
-    CHECK(target.len == 11 && memcmp(target.ptr, "http://h/?q", 11) == 0);
-    CHECK_EQ_INT(minor, 0);
-    for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        CHECK(aif_h1scan_request(refused[i], strlen(refused[i]), &method,
-                                 &target, &minor)
-              != NULL);
-    }
-}
-
-/* A control byte is found at each place of the words that are looked at. */
-static void
-test_every_byte(void)
-{
-    char line[41];
-    aif_h1scan sc;
-    aif_scan rc;
-    size_t at, n, text;
-    int c;
-
-    for (at = 0; at < sizeof(line) - 1; at++) {
-        for (c = 0; c < 256; c++) {
-            memset(line, 'x', sizeof(line));
-            line[sizeof(line) - 1] = '\r';
-            line[at] = (char)c;
-            aif_h1scan_reset(&sc);
-            sc.line = AIF_LINE_TEXT;
-            rc = aif_h1scan_start(&sc, line, sizeof(line), 100, 1000, &n,
-                                  &text);
-            if (c == '\r' || (c < 0x20 && c != '\t') || c == 0x7f) {
-                CHECK(rc == AIF_SCAN_BAD && sc.code == AIF_EPARSE);
-                CHECK(n == at + (c == '\r'));
-                CHECK(text == at);
-            }
-            else {
-                CHECK(rc == AIF_SCAN_MORE && n == sizeof(line));
-                CHECK(text == sizeof(line) - 1);
-            }
-        }
-    }
-}
-
 int
 main(void)
 {
@@ -386,9 +292,6 @@ main(void)
     test_framing_budget();
     test_informational_limit();
     test_leading_limit();
-    test_status_bytes();
-    test_request_lines();
-    test_every_byte();
     CHECK(aif_mem_live() == 0);
     return check_failures();
 }

@@ -152,9 +152,13 @@ on_message(void *user, aif_h1parse *p)
     return upcall(r);
 }
 
-static const aif_h1parse_cbs cbs = {on_informational, on_head, on_body,
-                                    on_message};
-static const aif_h1parse_cbs no_cbs;
+static const aif_h1parse_cbs cbs = {
+    .on_informational = on_informational,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_message = on_message,
+};
+static const aif_h1parse_cbs no_cbs = {.on_head = NULL};
 
 static const aif_h1parse_limits small = {
     .head = 200,
