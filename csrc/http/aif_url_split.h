@@ -1,9 +1,9 @@
 /* aif_url_split -- a request target or a URL taken apart as it stands (RFC
  * 9112 3.2, RFC 3986 3): nothing is decoded, folded or put in order.
  *
- * aif_url is for what a client sends; this is for what a server was sent, be
- * it "/path?query", "*" or "any-scheme://user@host:1/path?query#fragment".
- * It is strict: visible ASCII only, an authority of the generic grammar, a port of
+ * aif_url is for what a client sends; this is for what a server was sent:
+ * "/path?query", "*", "any-scheme://user@host:1/path?query#fragment". It is
+ * strict: visible ASCII only, an authority of the generic grammar, a port of
  * 16 bits.
  */
 #ifndef AIF_URL_SPLIT_H
