@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/aif_ascii.h"
+
 #if defined(__SSE2__) && defined(__GNUC__)
 #    include <emmintrin.h>
 #    define AIF_H1BYTE_SSE2 1
@@ -60,6 +62,25 @@ aif_h1byte_hidden_mask(const char *s)
     return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(del, good)) ^ 0xffffu;
 }
 
+/* Bit i is set if byte i of the 16 at |s| is not a letter, a digit or '-',
+ * which is all that most names are made of. */
+static inline unsigned
+aif_h1byte_unusual_mask(const char *s)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s);
+    const __m128i none = _mm_setzero_si128();
+    __m128i letter = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+    __m128i good = _mm_cmpeq_epi8(v, _mm_set1_epi8('-'));
+
+    letter = _mm_sub_epi8(letter, _mm_set1_epi8('a'));
+    letter = _mm_subs_epu8(letter, _mm_set1_epi8(25));
+    digit = _mm_subs_epu8(digit, _mm_set1_epi8(9));
+    good = _mm_or_si128(good, _mm_cmpeq_epi8(letter, none));
+    good = _mm_or_si128(good, _mm_cmpeq_epi8(digit, none));
+    return (unsigned)_mm_movemask_epi8(good) ^ 0xffffu;
+}
+
 #else
 
 /* Not 0 if one of the 8 bytes at |s| is a control byte. A lane below 0x20
@@ -98,6 +119,28 @@ aif_h1byte_find_control(const char *s, const char *end)
     }
 #endif
     while (s < end && !aif_h1byte_is_control(*s)) {
+        s++;
+    }
+    return s;
+}
+
+/* The first byte at or after |s| that is not a tchar (RFC 9110 5.6.2), or
+ * |end|. */
+static inline const char *
+aif_h1byte_find_name_end(const char *s, const char *end)
+{
+#if AIF_H1BYTE_SSE2
+    while (end - s >= 16) {
+        const unsigned found = aif_h1byte_unusual_mask(s);
+
+        if (found != 0) {
+            s += __builtin_ctz(found);
+            break;
+        }
+        s += 16;
+    }
+#endif
+    while (s < end && aif_ascii_is_tchar(*s)) {
         s++;
     }
     return s;

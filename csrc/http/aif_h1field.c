@@ -137,11 +137,8 @@ static aif_scan
 walk_name(aif_h1field *f, walk *w)
 {
     const char *lim = line_limit(f, w);
-    const char *p = w->p;
+    const char *p = aif_h1byte_find_name_end(w->p, lim);
 
-    while (p < lim && aif_ascii_is_tchar(*p)) {
-        p++;
-    }
     w->p = w->text = p;
     if (p == w->end) {
         return AIF_SCAN_MORE;
@@ -293,14 +290,53 @@ walk_on(aif_h1field *f, walk *w)
     return rc;
 }
 
+/* Nearly every line: it is whole, it is good, and the byte behind it is there.
+ * Returns its length with its end, or 0 if it has to be walked over. */
+static size_t
+take_line(aif_h1field *f, const char *s, size_t len)
+{
+    const size_t room = f->section_max - f->section;
+    const char *end = s + (len < room ? len : room);
+    const char *colon = aif_h1byte_find_name_end(s, end);
+    const char *cr;
+
+    if (colon == end || *colon != ':' || colon == s
+        || f->fields >= f->fields_max)
+    {
+        return 0;
+    }
+    cr = aif_h1byte_find_control(colon + 1, end);
+    if (end - cr < 3 || cr[0] != '\r' || cr[1] != '\n' || is_blank(cr[2])
+        || (size_t)(cr - s) > f->line.max)
+    {
+        return 0;
+    }
+    f->fields++;
+    f->line.len = 0;
+    f->name.ptr = s;
+    f->name.len = (size_t)(colon - s);
+    f->raw.ptr = colon + 1;
+    f->raw.len = (size_t)(cr - colon - 1);
+    f->value = trimmed(f->raw.ptr, f->raw.len);
+    f->section += (size_t)(cr + 2 - s);
+    return (size_t)(cr + 2 - s);
+}
+
 aif_scan
 aif_h1field_next(aif_h1field *f, const char *s, size_t len, size_t *n)
 {
     const size_t room = f->section_max - f->section;
     const size_t stop = len < room ? len : room;
     walk w = {s, s + stop, s, s};
-    aif_scan rc = walk_on(f, &w);
+    aif_scan rc;
 
+    if (f->state == BEGIN) {
+        *n = take_line(f, s, len);
+        if (*n > 0) {
+            return AIF_SCAN_END;
+        }
+    }
+    rc = walk_on(f, &w);
     *n = (size_t)(w.p - s);
     f->section += *n;
     if (rc != AIF_SCAN_MORE) {

@@ -17,6 +17,8 @@ static const char coding_name[] = "Transfer-Encoding";
 
 #define LENGTH_NAME (sizeof(length_name) - 1)
 #define CODING_NAME (sizeof(coding_name) - 1)
+/* No two readers differ about so many digits without a zero in front. */
+#define PLAIN_DIGITS 18u
 /* Digits that a second reader sees: more than 64 bits have. */
 #define NOTED_DIGITS 20u
 
@@ -74,6 +76,9 @@ length_field(aif_h1frame *f, aif_slice value)
         return AIF_H1_FAULT_LENGTH;
     }
     f->length = (int64_t)length;
+    if (value.len <= PLAIN_DIGITS && *value.ptr != '0') {
+        return AIF_H1_FAULT_NONE;
+    }
     while (value.len > NOTED_DIGITS && *value.ptr == '0') {
         value.ptr++;
         value.len--;

@@ -24,8 +24,10 @@ typedef struct aif_h1frame {
     unsigned says_keep : 1;
     unsigned says_upgrade : 1;
     unsigned upgrade : 1; /* there is an Upgrade field */
-    unsigned note_len;    /* of |note|: the framing fields as lines, for */
-    char note[AIF_H1FRAME_NOTE]; /* a second reader */
+    /* What a second reader is asked about: the framing fields as lines, but
+     * for a length that is a plain number. */
+    unsigned note_len;
+    char note[AIF_H1FRAME_NOTE];
 } aif_h1frame;
 
 /* Forgets everything but the rules. */

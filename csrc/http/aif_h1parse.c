@@ -4,8 +4,9 @@
  * framing byte once, refuses what llhttp lets through, counts against the
  * ceilings and knows to the byte where each piece ends. llhttp is then asked
  * about what a message's end hangs on, and only about that: the framing fields
- * and the sizes of chunks. Where the two differ, the message is refused. The
- * rest would cost twice as much as all of this and change no verdict.
+ * (but for a length that is a plain number) and the sizes of chunks. Where the
+ * two differ, the message is refused. The rest would cost twice as much as all
+ * of this and change no verdict.
  *
  * llhttp sees a fixed start line, so that it does not matter which methods,
  * targets and versions the installed one knows. It begins each time as a copy

@@ -414,9 +414,7 @@ walk_request(aif_h1start *st, const char *s, size_t lim, size_t i)
 
     switch (st->state) {
     case METHOD:
-        while (i < lim && aif_ascii_is_tchar(s[i])) {
-            i++;
-        }
+        i = (size_t)(aif_h1byte_find_name_end(s + i, s + lim) - s);
         if (i < lim) {
             end_method(st, s, i);
             i += st->fault == AIF_H1_FAULT_NONE;

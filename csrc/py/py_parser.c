@@ -6,15 +6,30 @@
  */
 #include "py/py_parser.h"
 
+#include <string.h>
+
+#define NAME_BYTES 64 /* of a name that is kept */
+
 /* --- Upcalls ------------------------------------------------------------ */
 
+/* Calls with args[1] to args[n]; args[0] is room for the protocol, which a
+ * function is called with as a method would be, without one. */
 static int
-call(ParserObject *self, parser_event event, PyObject *const *args, size_t n)
+call(ParserObject *self, parser_event event, PyObject **args, size_t n)
 {
     PyObject *fn = Py_NewRef(self->on[event]);
-    PyObject *result = PyObject_Vectorcall(
-        fn, args, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *owner = self->owner[event];
+    PyObject *result;
 
+    if (owner != NULL) {
+        args[0] = Py_NewRef(owner);
+        result = PyObject_Vectorcall(fn, args, n + 1, NULL);
+        Py_DECREF(owner);
+    }
+    else {
+        result = PyObject_Vectorcall(fn, args + 1,
+                                     n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
     Py_DECREF(fn);
     if (result != NULL) {
         Py_DECREF(result);
@@ -30,7 +45,7 @@ call_plain(ParserObject *self, parser_event event)
 {
     PyObject *args[1] = {NULL};
 
-    return self->on[event] != NULL ? call(self, event, args + 1, 0) : 0;
+    return self->on[event] != NULL ? call(self, event, args, 0) : 0;
 }
 
 /* |data| may be taken from the bytes that are fed. */
@@ -49,9 +64,33 @@ call_bytes(ParserObject *self, parser_event event, const char *data,
         PyErr_Clear();
         return AIF_ENOMEM;
     }
-    rc = call(self, event, args + 1, 1);
+    rc = call(self, event, args, 1);
     Py_DECREF(args[1]);
     return rc;
+}
+
+/* A field's name, the one that was last in its place if it is the same: the
+ * fields of one message are mostly those of another. */
+static PyObject *
+name_of(ParserObject *self, aif_slice name)
+{
+    const unsigned char last = (unsigned char)name.ptr[name.len - 1];
+    PyObject **slot =
+        &self->st->field_names[(name.len * 7 + last) % STATE_FIELD_NAMES];
+    PyObject *old = *slot;
+    PyObject *made;
+
+    if (old != NULL && (size_t)PyBytes_GET_SIZE(old) == name.len
+        && memcmp(PyBytes_AS_STRING(old), name.ptr, name.len) == 0)
+    {
+        return Py_NewRef(old);
+    }
+    made = PyBytes_FromStringAndSize(name.ptr, (Py_ssize_t)name.len);
+    if (made != NULL && name.len <= NAME_BYTES) {
+        *slot = Py_NewRef(made);
+        Py_XDECREF(old);
+    }
+    return made;
 }
 
 static int
@@ -86,10 +125,10 @@ on_field(void *user, aif_slice name, aif_slice value)
     if (self->on[PARSER_HEADER] == NULL) {
         return 0;
     }
-    args[1] = PyBytes_FromStringAndSize(name.ptr, (Py_ssize_t)name.len);
+    args[1] = name_of(self, name);
     args[2] = PyBytes_FromStringAndSize(value.ptr, (Py_ssize_t)value.len);
     if (args[1] != NULL && args[2] != NULL) {
-        rc = call(self, PARSER_HEADER, args + 1, 2);
+        rc = call(self, PARSER_HEADER, args, 2);
     }
     else {
         PyErr_Clear();
@@ -205,9 +244,15 @@ feed_messages(ParserObject *self, const char *data, size_t len)
 static PyObject *
 feed_later(ParserObject *self, PyObject *data)
 {
-    PyObject *copy = PyBytes_FromObject(data);
+    Py_buffer view;
+    PyObject *copy;
     int rc;
 
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    copy = PyBytes_FromStringAndSize(view.buf, view.len);
+    PyBuffer_Release(&view);
     if (copy == NULL) {
         return NULL;
     }
@@ -242,6 +287,26 @@ feed_queue(ParserObject *self)
     return rc;
 }
 
+/* |data| stays where it is during the call. 0, or -1 with an exception. */
+static int
+feed_now(ParserObject *self, const char *data, size_t len)
+{
+    int rc;
+
+    Py_INCREF((PyObject *)self);
+    self->feeding = 1;
+    rc = feed_messages(self, data, len);
+    if (rc == 0 && self->queue != NULL) {
+        rc = feed_queue(self);
+    }
+    else if (rc != 0) {
+        Py_CLEAR(self->queue);
+    }
+    self->feeding = 0;
+    Py_DECREF((PyObject *)self);
+    return rc;
+}
+
 PyObject *
 parser_feed_data(PyObject *op, PyObject *data)
 {
@@ -253,25 +318,22 @@ parser_feed_data(PyObject *op, PyObject *data)
         PyErr_SetString(PyExc_RuntimeError, "the parser has no protocol");
         return NULL;
     }
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return NULL;
-    }
     if (self->feeding) {
-        PyBuffer_Release(&view);
         return feed_later(self, data);
     }
-    Py_INCREF(op);
-    self->feeding = 1;
-    rc = feed_messages(self, view.buf, (size_t)view.len);
-    if (rc == 0 && self->queue != NULL) {
-        rc = feed_queue(self);
+    if (PyBytes_CheckExact(data)) {
+        Py_INCREF(data);
+        rc = feed_now(self, PyBytes_AS_STRING(data),
+                      (size_t)PyBytes_GET_SIZE(data));
+        Py_DECREF(data);
     }
-    else if (rc != 0) {
-        Py_CLEAR(self->queue);
+    else {
+        if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+            return NULL;
+        }
+        rc = feed_now(self, view.buf, (size_t)view.len);
+        PyBuffer_Release(&view);
     }
-    self->feeding = 0;
-    PyBuffer_Release(&view);
-    Py_DECREF(op);
     if (rc < 0) {
         return NULL;
     }

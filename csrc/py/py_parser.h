@@ -27,10 +27,13 @@ typedef struct ParserObject {
     PyObject_HEAD
     core_state *st;
     aif_h1parse *core;
-    PyObject *on[PARSER_EVENTS]; /* bound methods, NULL where there is none */
-    PyObject *queue;             /* list: what callbacks have fed, or NULL */
-    PyObject *raised;            /* what a callback has raised */
-    parser_event failed;         /* which one */
+    PyObject *on[PARSER_EVENTS]; /* what to call, NULL where there is none */
+    /* Where on[] is a method in Python: what it is bound to, while on[] is
+   * the function; else NULL. */
+    PyObject *owner[PARSER_EVENTS];
+    PyObject *queue;     /* list: what callbacks have fed, or NULL */
+    PyObject *raised;    /* what a callback has raised */
+    parser_event failed; /* which one */
     unsigned rules;
     unsigned feeding : 1;
     unsigned closed : 1;  /* no message may come any more */

@@ -61,6 +61,9 @@ state_clear(core_state *st)
 #define CLEAR(name) Py_CLEAR(st->name);
     EACH_REFERENCE(CLEAR)
 #undef CLEAR
+    for (size_t i = 0; i < STATE_FIELD_NAMES; i++) {
+        Py_CLEAR(st->field_names[i]);
+    }
 }
 
 typedef struct name_slot {

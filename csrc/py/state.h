@@ -11,6 +11,8 @@
 
 #include "base/aif_list.h"
 
+#define STATE_FIELD_NAMES 64
+
 typedef struct core_state {
     PyObject *module; /* borrowed */
 
@@ -49,6 +51,7 @@ typedef struct core_state {
     /* Errors of aiofast.parser, imported with the first parser. */
     PyObject *http_error, *http_callback_error, *http_status_error;
     PyObject *http_method_error, *http_url_error, *http_upgrade;
+    PyObject *field_names[STATE_FIELD_NAMES]; /* bytes that came last, NULL */
 
     /* Names and constants. */
     PyObject *str_call_soon, *str_call_soon_threadsafe, *str_call_later;
