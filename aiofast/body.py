@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from .query import encode_form
@@ -46,21 +47,33 @@ def encode_data(data: Any) -> tuple[Body, str]:
 
     bytes-like goes as it is, str as UTF-8, a mapping or a sequence of pairs as
     an urlencoded form; a file from where it stands, and any other iterable or
-    asynchronous iterable of bytes, in pieces. TypeError; NotImplementedError for
-    multipart forms.
+    asynchronous iterable of bytes, in pieces. A form with a file in it, a FormData
+    and a MultipartWriter are multipart; a payload is sent as it says. What somebody
+    has registered a payload for comes first. TypeError.
     """
+    registry = getattr(modules.get("aiofast.payload"), "PAYLOAD_REGISTRY", None)
+    if registry is not None and registry.changed:
+        found = registry.of_others(data)
+        if found is not None:
+            return _of_payload(found)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return data, "application/octet-stream"
     if isinstance(data, str):
         return data.encode("utf-8"), "text/plain; charset=utf-8"
     if hasattr(data, "items") or isinstance(data, (list, tuple)):
+        if _has_file(data):
+            from .formdata import form_of
+
+            return _of_payload(form_of(data))
         return encode_form(data), FORM
     if callable(data) and hasattr(data, "add_field"):
-        raise NotImplementedError("data=FormData: multipart forms are not there yet")
+        return _of_payload(data())
+    if hasattr(data, "content_type") and hasattr(data, "write") and hasattr(data, "headers"):
+        return _of_payload(data)
     if hasattr(data, "read"):
-        from .files import file_body
+        from .files import file_body, file_type
 
-        return file_body(data), "application/octet-stream"
+        return file_body(data), file_type(data)
     if hasattr(data, "__aiter__"):
         from .sending import AsyncIterableSource
 
@@ -73,6 +86,17 @@ def encode_data(data: Any) -> tuple[Body, str]:
         "data must be bytes, str, a mapping or a list of pairs, a file or an iterable of bytes, "
         f"not {type(data).__name__}; for JSON use json="
     )
+
+
+def _has_file(fields: Any) -> bool:
+    values = fields.values() if hasattr(fields, "items") else [f[1] for f in fields if len(f) == 2]
+    return any(hasattr(value, "read") or hasattr(value, "content_type") for value in values)
+
+
+def _of_payload(payload: Any) -> tuple[Body, str]:
+    from .sending import PayloadSource
+
+    return PayloadSource(payload), payload.content_type
 
 
 _SENDING = ("compress", "chunked", "expect100", "trailers", "progress")

@@ -195,10 +195,11 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     headers: a mapping or pairs. These win over the automatic ones: Accept,
         Accept-Encoding, User-Agent.
     json: any value, sent as JSON.
-    data: bytes-like; str, sent as UTF-8; a mapping or pairs, sent as a form; a
-        file, from where it stands; an iterable or asynchronous iterable of bytes,
-        taken as the peer takes it. With a Content-Length among the headers it has
-        to have that many bytes, else it goes out chunked (RFC 9112 7.1).
+    data: bytes-like; str, sent as UTF-8; a mapping or pairs, sent as a form,
+        multipart if a value is a file; FormData; a payload; a file, from where it
+        stands; an iterable or asynchronous iterable of bytes, taken as the peer
+        takes it. With a Content-Length among the headers that has to have as many
+        bytes, else it goes out chunked (RFC 9112 7.1).
     compress: "gzip", "deflate", "br", "zstd" (the last two where their library is
         there) or True for deflate: the content coding of the body.
     chunked: True to send any body chunked.

@@ -12,6 +12,7 @@ import os
 import stat
 from asyncio import get_running_loop
 from inspect import isawaitable
+from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any
 
 from .sending import STEP, Source
@@ -23,11 +24,6 @@ _RAW = (io.FileIO,)
 _BUFFERED = (io.BufferedReader, io.BufferedRandom)
 
 
-def is_file(data: Any) -> bool:
-    """True for what is read rather than iterated."""
-    return isinstance(data, io.IOBase) or hasattr(data, "read")
-
-
 def file_body(file: Any) -> Any:
     """What sends |file| from where it stands: bytes, or a Source. Nothing is
     read yet unless it is in memory. ValueError for a closed file."""
@@ -35,7 +31,7 @@ def file_body(file: Any) -> Any:
         return file.getbuffer()[file.tell() :]
     if isinstance(file, io.StringIO):
         return file.read().encode("utf-8")
-    plain = _plain(file)
+    plain = plain_file(file)
     if plain is None:
         return ReaderSource(file)
     fd = plain.fileno()
@@ -50,7 +46,19 @@ def file_body(file: Any) -> Any:
     return ReaderSource(file)
 
 
-def _plain(file: Any) -> Any:
+def file_type(file: Any) -> str:
+    """The Content-Type that the name of |file| suggests."""
+    from .payload_io import guess_filename
+
+    name = guess_filename(file)
+    found = guess_type(name)[0] if name else None
+    if found is None:
+        text = isinstance(file, io.TextIOBase)
+        return "text/plain; charset=utf-8" if text else "application/octet-stream"
+    return found
+
+
+def plain_file(file: Any) -> Any:
     """The binary file of the system that |file| is, or None."""
     file = getattr(file, "file", file)  # what tempfile wraps
     if isinstance(file, _RAW):

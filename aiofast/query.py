@@ -38,16 +38,13 @@ def encode_query(params: Any) -> str | None:
 
 def encode_form(fields: Any, charset: str = "utf-8") -> bytes:
     """|fields| as application/x-www-form-urlencoded (WHATWG URL 5.2): a mapping
-    or pairs, values as for encode_query(), also bytes. TypeError, ValueError;
-    NotImplementedError for a file, which needs a multipart form."""
+    or pairs, values as for encode_query(), also bytes. TypeError, ValueError."""
     from urllib.parse import quote_plus
 
     parts = []
     for key, value in _pairs(fields, "data"):
         if hasattr(value, "read"):
-            raise NotImplementedError(
-                f"multipart forms (a file in field {key!r}) are not there yet"
-            )
+            raise TypeError(f"field {key!r} holds a list of files: add each to a FormData")
         if isinstance(value, (bytes, bytearray, memoryview)):
             quoted = quote_plus(bytes(value))
         else:

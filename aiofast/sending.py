@@ -12,6 +12,7 @@ from asyncio import CancelledError, get_running_loop
 from typing import TYPE_CHECKING, Any
 
 from .errors import ClientConnectionError, ClientError, ClientOSError
+from .outgoing import is_named
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -119,6 +120,14 @@ class Out:
         if self._progress is not None:
             self._progress(self._upload.sent, self._total)
 
+    async def write_eof(self, chunk: Any = b"") -> None:
+        """aiohttp's payloads may call it; the end is the source's."""
+        if chunk:
+            await self.write(chunk)
+
+    async def drain(self) -> None:
+        """write() has waited already."""
+
     async def write_file(self, fd: int, offset: int, length: int) -> None:
         """Sends |length| bytes at |offset| of a regular file."""
         step = 4 * 1024 * 1024 if self._progress is not None else length
@@ -171,6 +180,39 @@ class AsyncIterableSource(Source):
                 await aclose()
 
 
+class PayloadSource(Source):
+    """A payload, which may be aiohttp's or anybody's."""
+
+    __slots__ = ("_payload", "_size")
+
+    def __init__(self, payload: Any) -> None:
+        self._size: int | None = payload.size
+        super().__init__(self._size, bool(getattr(payload, "_replayable", True)))
+        self._payload = payload
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What the payload says of itself beside its Content-Type and length."""
+        known = ("content-type", "content-length", "transfer-encoding")
+        return [
+            (name, value)
+            for name, value in (self._payload.headers or {}).items()
+            if name.lower() not in known
+        ]
+
+    @property
+    def used_up(self) -> bool:
+        """Of others' payloads it is known only afterwards."""
+        return self.started and (not self.replayable or bool(self._payload.consumed))
+
+    async def write_to(self, out: Out) -> None:
+        bounded = getattr(self._payload, "write_with_length", None)
+        if bounded is not None and self.length is not None and self.length != self._size:
+            await bounded(out, self.length)
+        else:
+            await self._payload.write(out)
+
+
 class BytesSource(Source):
     """Bytes that are there, in pieces all the same."""
 
@@ -217,6 +259,8 @@ def settle(
         pairs.append(("Expect", "100-continue"))
     if body is None:
         return None
+    if isinstance(body, PayloadSource):
+        pairs += [pair for pair in body.headers if not is_named(pairs, pair[0].lower())]
     if compress:
         body = _compress(pairs, body, compress)
     if not isinstance(body, Source):

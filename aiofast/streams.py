@@ -328,6 +328,10 @@ class StreamReader:
         import warnings
 
         warnings.warn("unread_data() is deprecated", DeprecationWarning, stacklevel=2)
+        self._unread(data)
+
+    def _unread(self, data: bytes) -> None:
+        """The same for readers of our own, which know what they do."""
         if data:
             self._put_back([bytes(data)])
             self._cursor -= len(data)

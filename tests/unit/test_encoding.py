@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from aiofast.auth import BasicAuth, authorization, encode_basic_auth, split_userinfo
 from aiofast.body import encode_data, encode_json
@@ -83,12 +81,6 @@ def test_queries_of_the_wrong_value(value):
 def test_data(data, body, kind):
     sent, found = encode_data(data)
     assert (bytes(sent), found) == (body, kind)
-
-
-@pytest.mark.parametrize("data", [{"file": io.BytesIO(b"x")}])
-def test_data_for_later(data):
-    with pytest.raises(NotImplementedError):
-        encode_data(data)
 
 
 @pytest.mark.parametrize("data", [5, object(), {"a": None}, {1: "a"}, [1]])
