@@ -29,6 +29,7 @@ _SSL = bool | ssl_module.SSLContext | None
 _HANDSHAKE_TIMEOUT = 60.0
 _SHUTDOWN_TIMEOUT = 30.0
 _LIMIT = 64 * 1024
+_KEEPER = "aiofast.keeper"
 
 
 async def create_connection(
@@ -265,6 +266,9 @@ async def _attach(
             times = _times(handshake, shutdown)
             context = _context(ssl, server_hostname)
         transport = _new(sock, protocol, loop)
+        # What the caller does to its socket must not close our descriptor: the number
+        # may be another's by the time we come to close it.
+        transport._extra[_KEEPER] = sock.makefile("rb", buffering=0)
     except BaseException:
         sock.close()
         raise

@@ -50,13 +50,21 @@ async def serving(accept: Accept, path: Path | None = None, tls: Any = None) -> 
     """A server of asyncio's own; gives its (host, port) or its path."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.add(asyncio.current_task())
+        try:
+            await handle_one(reader, writer)
+        finally:
+            running.discard(asyncio.current_task())
+            done.set()
+
+    async def handle_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             await accept(reader, writer)
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-        done.set()
 
+    running: set[Any] = set()
     done = asyncio.Event()
     if path is not None:
         server: Any = await asyncio.start_unix_server(handle, path, ssl=tls)
@@ -66,8 +74,11 @@ async def serving(accept: Accept, path: Path | None = None, tls: Any = None) -> 
         where = server.sockets[0].getsockname()[:2]
     try:
         yield where
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(done.wait(), 5)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await done.wait()
+                while running:
+                    await asyncio.sleep(0.005)
     finally:
         server.close()
         await server.wait_closed()

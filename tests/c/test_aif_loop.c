@@ -403,6 +403,7 @@ test_fini_with_everything_open(void)
         writes[i].bufs = &bufs[i];
         writes[i].count = 1;
         writes[i].on_written = unwelcome_written;
+        writes[i].on_keep = NULL;
         CHECK_EQ_INT(aif_stage_write(&t->stage, &writes[i]), 0);
     }
     CHECK_EQ_INT(write(pair[1], "late", 4), 4);

@@ -155,6 +155,7 @@ send_bufs(peer *p, aif_write *w, uv_buf_t *bufs, unsigned count)
     w->bufs = bufs;
     w->count = count;
     w->on_written = on_written;
+    w->on_keep = NULL;
     w->user = p;
     return aif_stage_write(&p->tcp->stage, w);
 }
@@ -473,6 +474,86 @@ test_order(void)
     for (unsigned i = 0; i < 7; i++) {
         CHECK_EQ_INT(completed[i], i);
     }
+    aif_mem_free(body);
+    end(&p);
+}
+
+/* -- Bytes that the program may change ------------------------------------ */
+
+static char *kept; /* the copy that on_kept() made */
+static unsigned keeps;
+static int keep_code;
+
+static int
+on_kept(aif_write *w)
+{
+    keeps++;
+    if (keep_code == 0) {
+        kept = aif_mem_dup(w->bufs->base, w->bufs->len);
+        w->bufs->base = kept;
+    }
+    return keep_code;
+}
+
+/* What is queued is copied, once, and what leaves at once is not. */
+static void
+test_keep(void)
+{
+    peer p;
+    char *body = big_body();
+    numbered n[2];
+    size_t got = 0, unsent;
+
+    begin(&p, 1);
+    completions = 0;
+    keeps = 0;
+    keep_code = 0;
+    memset(n, 0, sizeof(n));
+    n[0].buf = uv_buf_init(body, 100);
+    n[1].buf = uv_buf_init(body + 100, BIG - 100);
+    for (unsigned i = 0; i < 2; i++) {
+        n[i].write.bufs = &n[i].buf;
+        n[i].write.count = 1;
+        n[i].write.on_written = on_numbered;
+        n[i].write.on_keep = on_kept;
+        n[i].peer = &p;
+    }
+    CHECK_EQ_INT(aif_stage_write(&p.tcp->stage, &n[0].write), 1);
+    CHECK_EQ_INT(keeps, 0);
+    CHECK_EQ_INT(aif_tcp_unsent(p.tcp), 0);
+    CHECK_EQ_INT(aif_stage_write(&p.tcp->stage, &n[1].write), 0);
+    CHECK_EQ_INT(keeps, 1);
+    unsent = aif_tcp_unsent(p.tcp);
+    CHECK(unsent > 0 && unsent < BIG);
+    memset(body, 0, BIG);
+    UNTIL(drain(&p, &got) == BIG);
+    UNTIL(completions == 1);
+    CHECK_EQ_INT(keeps, 1);
+    CHECK_EQ_INT(aif_tcp_unsent(p.tcp), 0);
+    aif_mem_free(kept);
+    aif_mem_free(body);
+    end(&p);
+}
+
+/* No memory for the copy: the write fails and nothing is called back. */
+static void
+test_keep_fails(void)
+{
+    peer p;
+    char *body = big_body();
+    numbered n = {.number = 0};
+
+    begin(&p, 1);
+    completions = 0;
+    keep_code = AIF_ENOMEM;
+    n.buf = uv_buf_init(body, BIG);
+    n.write.bufs = &n.buf;
+    n.write.count = 1;
+    n.write.on_written = on_numbered;
+    n.write.on_keep = on_kept;
+    CHECK_EQ_INT(aif_stage_write(&p.tcp->stage, &n.write), AIF_ENOMEM);
+    settle();
+    CHECK_EQ_INT(completions, 0);
     aif_mem_free(body);
     end(&p);
 }
@@ -1001,6 +1082,8 @@ main(void)
     test_big_both_ways(0);
     test_big_both_ways(1);
     test_order();
+    test_keep();
+    test_keep_fails();
     for (int where = IN_SPACE; where <= IN_FAIL; where++) {
         test_close_in_reading(where);
     }
