@@ -12,8 +12,9 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, overload
 
+from . import _core
 from .errors import redact_malformed
-from .fetch import fetch
+from .fetch import fetch, fetch_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from ._core import Fetch
+    from ._core import Fetch, Pool
     from .fetch import FetchOptions, FetchRequest
     from .response import Response
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ("fetch_all", "fetch_many")
 
 _END: Any = object()
+_SHARED = 100  # connections of the pool that all fetches of a loop share
 
 
 class Crew:
@@ -60,22 +62,29 @@ class Crew:
         self._ended: deque[tuple[int, Outcome]] = deque()
         self._reader: asyncio.Future[None] | None = None  # waits for an end
         self._room: asyncio.Future[None] | None = None  # the pump waits for room
+        self._pool: Pool | None = None  # where the shared one is too small
+        self._leaving = False
         self._next_index = 0
         self.held = 0  # results handed out that the caller still counts as unread
 
     async def __aenter__(self) -> Crew:
+        if self._limit > _SHARED:
+            self._pool = _core.Pool(limit=self._limit)
         if self._async_source is not None:
             self._pump = asyncio.ensure_future(self._draw())
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+        self._leaving = True
         under_way, self._under_way = self._under_way, {}
         for one in under_way:
             one.remove_done_callback(self._on_done)
             one.cancel()
+        if self._pool is not None:
+            self._pool.close()
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
 
     async def next(self) -> tuple[int, Outcome] | None:
         """The next that ended; None when there are no more. What the source of
@@ -127,17 +136,21 @@ class Crew:
                     self._room = asyncio.get_running_loop().create_future()
                     await self._room
                 self._start(request)
-        except Exception as failure:
-            self._failure = failure
+        except BaseException as failure:
+            if self._leaving or isinstance(failure, (KeyboardInterrupt, SystemExit)):
+                raise
+            self._failure = failure  # its own CancelledError too
         finally:
-            self._async_source = None
+            source, self._async_source = self._async_source, None
             self._wake()
+            if self._leaving and hasattr(source, "aclose"):
+                await source.aclose()
 
     def _start(self, request: Request) -> None:
         index = self._next_index
         self._next_index += 1
         try:
-            one = as_fetch(request, self._options)
+            one = as_fetch(request, self._options, self._pool)
         except Exception as error:  # is this request's failure, as any other
             self._end(index, request, error)
             return
@@ -174,21 +187,25 @@ class Crew:
             self._room.set_result(None)
 
 
-def as_fetch(request: Request, options: FetchOptions) -> Fetch[Response]:
-    """The fetch for |request|, which overrides |options|. TypeError; what
-    fetch() raises."""
+def as_fetch(request: Request, options: FetchOptions, pool: Pool | None) -> Fetch[Response]:
+    """The fetch for |request|, which overrides |options|, over |pool| (None: the
+    shared one). TypeError; what fetch() raises."""
     if isinstance(request, dict):
         named: Any = {**options, **request}
         if "url" not in named:
             raise TypeError("a request as a dict needs 'url'")
-        return fetch(named.pop("url"), **named)
+        return _fetch(pool, named.pop("url"), named)
     if isinstance(request, tuple):
         if len(request) != 2:
             raise TypeError("a request as a tuple is (method, url)")
         method, url = request
         with_method: FetchOptions = {**options, "method": method}
-        return fetch(url, **with_method)
-    return fetch(request, **options)
+        return _fetch(pool, url, with_method)
+    return _fetch(pool, request, options)
+
+
+def _fetch(pool: Pool | None, url: str | URL, options: FetchOptions) -> Fetch[Response]:
+    return fetch(url, **options) if pool is None else fetch_over(pool, url, options)
 
 
 def _url_of(request: Any) -> Any:
@@ -229,13 +246,16 @@ async def fetch_many(
 
     requests: any iterable or asynchronous iterable of URLs, (method, URL) pairs
         or dicts of fetch()'s parameters with "url"; drawn from as there is room.
-    limit: how many may be under way or unread at a time, 100.
+    limit: how many may be under way or unread at a time, 100. With more than that
+        the call has connections of its own, which are closed at its end.
     ordered: in the order of the requests instead of as they complete.
     return_exceptions: give a failure in its place instead of raising it.
     The other parameters are fetch()'s, for all requests.
 
     The first failure is raised by the iteration and carries its URL as `url`;
-    the rest is cancelled then, and also when the generator is closed early.
+    the rest is cancelled then, and also when the generator is closed early. After
+    a `break` Python closes it when it is collected; contextlib.aclosing() does at
+    once. An asynchronous generator as |requests| is closed along with it.
     TypeError, ValueError; as fetch().
     """
     async with Crew(requests, limit, options) as crew:

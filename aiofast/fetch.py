@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from ._core import Fetch
+    from ._core import Fetch, Pool
     from .auth import BasicAuth
     from .body import Body, Sending
     from .outgoing import Headers, Pairs, StrOrURL
@@ -110,6 +110,7 @@ def _fetch_with(
     on_informational: Informational | None = None,
     trace: Trace | None = None,
     _cache: OptionsCache = _derived,
+    _pool: Pool | None = None,
     **sending: Unpack[Sending],
 ) -> Fetch[Response]:
     text, login = split_login(url_text(url))
@@ -146,7 +147,7 @@ def _fetch_with(
         changes["informational"] = on_informational
     return _core_fetch(
         _cache.get(**changes),
-        None,
+        _pool,
         method_text(method),
         text,
         query,
@@ -243,6 +244,13 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     return _fetch_with(url, **kwargs)
 
 
+def fetch_over(pool: Pool, url: StrOrURL, kwargs: FetchOptions) -> Fetch[Response]:
+    """fetch() over the connections of |pool|."""
+    if not kwargs and url.__class__ is str and "@" not in url:
+        return _core_fetch(NATIVE, pool, "GET", url, None, None, None, MAX_REDIRECTS, None)
+    return _fetch_with(url, _pool=pool, **kwargs)
+
+
 def get(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with GET (RFC 9110 9.3.1)."""
     if not kwargs and url.__class__ is str and "@" not in url:
@@ -286,7 +294,7 @@ _fetch_with.__qualname__ = "fetch"
 fetch.__wrapped__ = _fetch_with  # type: ignore[attr-defined]
 _signature = signature(_fetch_with)
 _signature = _signature.replace(
-    parameters=[p for p in _signature.parameters.values() if p.name != "_cache"]
+    parameters=[p for p in _signature.parameters.values() if p.name[0] != "_"]
 )
 fetch.__signature__ = _signature  # type: ignore[attr-defined]
 _signature = _signature.replace(

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 
 import aiofast
 import pytest
-from servers import Scripted, answer, forever, free_port, pause, request, response, send, silence
+from servers import (
+    Gone,
+    Scripted,
+    answer,
+    forever,
+    free_port,
+    pause,
+    request,
+    response,
+    send,
+    silence,
+)
 
 
 def urls_of(web, count, path="/json?id={}"):
@@ -194,6 +206,63 @@ async def test_an_error_of_the_source_comes_through(web):
     with pytest.raises(LookupError, match="source"):
         async for found in aiofast.fetch_many(source()):
             assert found.status == 200
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_a_source_that_is_cancelled_does_not_end_in_silence(web, ordered):
+    async def source():
+        yield f"{web.url}/json"
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        async for found in aiofast.fetch_many(source(), ordered=ordered):
+            assert found.status == 200
+    with pytest.raises(asyncio.CancelledError):
+        await aiofast.fetch_all(source())
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_closing_the_generator_closes_an_asynchronous_source(web, full):
+    closed = []
+
+    async def source():
+        try:
+            while True:
+                yield f"{web.url}/json"
+                if not full:
+                    await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            closed.append(True)
+
+    own = source()
+    async with contextlib.aclosing(aiofast.fetch_many(own, limit=1)) as many:
+        async for found in many:
+            assert found.status == 200
+            break
+    assert closed == [True]
+    with pytest.raises(StopAsyncIteration):
+        await anext(own)
+
+
+@pytest.mark.parametrize("form", ["url", "options"])
+async def test_a_limit_beyond_the_shared_pools_is_honoured(form):
+    """All are answered only once all have come."""
+    count = 130
+    server = Scripted([request, together(count), send(response(b"x"))])
+    options = {"headers": {"X-A": "1"}} if form == "options" else {}
+    found = await aiofast.fetch_all([f"{server.url}/"] * count, limit=count, **options)
+    assert [each.status for each in found] == [200] * count
+    assert server.connections == count
+    await server.reached(lambda: server.open == 0)  # the pool has gone
+
+
+def together(count):
+    def step(peer):
+        if not peer.server.wait_for(lambda: len(peer.server.requests) == count, 20):
+            raise Gone("they do not come")
+
+    return step
 
 
 @pytest.mark.parametrize("limit", [0, -1])
