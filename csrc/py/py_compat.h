@@ -60,4 +60,12 @@ compat_set_exception(PyObject *exc)
 }
 #endif
 
+/* The context that the calling thread is in, borrowed; NULL for none. There is
+ * no function for it; the member has this name in all versions from 3.7 on. */
+static inline PyObject *
+compat_context(void)
+{
+    return PyThreadState_Get()->context;
+}
+
 #endif

@@ -82,8 +82,10 @@ on_wanted(void *user)
     PyObject *raised;
     int rc;
 
-    if (h->closed || h->active) {
-        return; /* run() looks at |wanted| before it ends. */
+    /* Inside run() too, which looks at |wanted| before it ends: a task that it
+     * woke may run the asyncio loop itself, and run() does not end before. */
+    if (h->closed) {
+        return;
     }
     raised = compat_take_exception();
     rc = ask_for_run(h);
@@ -198,17 +200,19 @@ prepare_next_run(HostObject *h, int rc)
     return rc;
 }
 
+/* A task that is woken may run the asyncio loop itself, as nest_asyncio lets
+ * it, and so come here again: not inside the core, and what the outer run has
+ * in hand is not in the lists any more. */
 static PyObject *
 run(HostObject *h)
 {
     int rc = 0;
 
-    if (h->closed || h->active || h->depth > 0) {
+    if (h->closed || h->depth > 0) {
         Py_RETURN_NONE;
     }
     Py_INCREF(h); /* A callback may close the asyncio loop. */
     h->thread = PyThread_get_thread_ident();
-    h->active = 1;
     /* What the woken tasks started is handed to libuv in a second turn. */
     for (int turn = 0; turn < 2; turn++) {
         host_enter(h);
@@ -221,7 +225,6 @@ run(HostObject *h)
             break;
         }
     }
-    h->active = 0;
     if (rc == 0 && h->interrupt != NULL) {
         compat_set_exception(h->interrupt);
         h->interrupt = NULL;
@@ -237,17 +240,37 @@ run(HostObject *h)
     Py_RETURN_NONE;
 }
 
+/* The reader of the asyncio loop, which enters the same context for each call
+ * and cannot while it is entered: it is left meanwhile, so that a loop that a
+ * woken task runs can call the reader too. */
 static PyObject *
 Host_run(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return run((HostObject *)self);
+    PyObject *context = Py_XNewRef(compat_context());
+    PyObject *res;
+
+    if (context != NULL && PyContext_Exit(context) < 0) {
+        PyErr_Clear(); /* It was not entered by whoever calls. */
+        Py_CLEAR(context);
+    }
+    res = run((HostObject *)self);
+    if (context != NULL && PyContext_Enter(context) < 0) {
+        Py_CLEAR(res);
+    }
+    Py_XDECREF(context);
+    return res;
 }
 
 static PyObject *
 Host_run_soon(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    ((HostObject *)self)->asked = 0;
-    return run((HostObject *)self);
+    HostObject *h = (HostObject *)self;
+
+    h->asked = 0;
+    if (!h->closed && !h->core->wanted) {
+        Py_RETURN_NONE; /* There was a run meanwhile. */
+    }
+    return run(h);
 }
 
 /* |self| is a weak reference to the host. */

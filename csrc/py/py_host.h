@@ -42,7 +42,6 @@ typedef struct HostObject {
     unsigned depth;       /* entries into the core */
     unsigned ready_count; /* members of |ready| */
     unsigned long thread; /* which one the loop ran in last */
-    unsigned active : 1;  /* inside run() */
     unsigned asked : 1;   /* a run_soon() stands in the asyncio loop */
     unsigned closed : 1;
     unsigned forked : 1; /* of the parent process */

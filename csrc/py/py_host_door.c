@@ -23,7 +23,7 @@ host_keep_interrupt(HostObject *h)
         return 0;
     }
     Py_XSETREF(h->interrupt, compat_take_exception());
-    if (h->core != NULL && !h->active) {
+    if (h->core != NULL && !h->core->running) {
         aif_loop_want(h->core);
     }
     return 1;

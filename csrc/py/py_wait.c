@@ -118,7 +118,7 @@ wait_finish(WaitObject *w)
     Py_INCREF(w);
     aif_list_push_tail(&h->ready, &w->link);
     h->ready_count++;
-    if (!h->active) {
+    if (!h->core->running) {
         aif_loop_want(h->core);
     }
 }
