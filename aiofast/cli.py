@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import time
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from . import __version__, _core
@@ -105,7 +106,7 @@ def _seconds(text: str) -> float:
     return number
 
 
-def parse(argv: Sequence[str], stdin: TextIO) -> Job:
+def parse(argv: Sequence[str], stdin: TextIO | None) -> Job:
     """The job for the arguments |argv|. UsageError."""
     args = _parser().parse_intermixed_args(argv)
     urls = list(args.urls)
@@ -133,20 +134,22 @@ def parse(argv: Sequence[str], stdin: TextIO) -> Job:
     )
 
 
-def _read_urls(name: str, stdin: TextIO) -> list[str]:
+def _read_urls(name: str, stdin: TextIO | None) -> list[str]:
     """The URLs of a file, one a line; empty lines and those from '#' on are
     skipped."""
     try:
-        if name == "-":
-            lines = stdin.read().splitlines()
-        else:
+        if name != "-":
             with open(name, encoding="utf-8") as file:
-                lines = file.read().splitlines()
+                text = file.read()
+        elif stdin is None:
+            raise UsageError("standard input is closed")
+        else:
+            text = stdin.read()
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: not UTF-8 text") from error
-    stripped = (line.strip() for line in lines)
+    stripped = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
 
 
@@ -348,19 +351,36 @@ def _tracer(report: Report, url: str) -> Any:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     try:
-        job = parse(sys.argv[1:] if argv is None else argv, sys.stdin)
+        return _fetch_all(parse(sys.argv[1:] if argv is None else argv, sys.stdin))
     except UsageError as error:
-        print(f"aiofast: {printable(str(error))}; see aiofast --help", file=sys.stderr)
+        _say(f"{error}; see aiofast --help")
         return USAGE
-    report = Report(job, sys.stdout, sys.stderr)
-    try:
-        asyncio.run(run(job, report))
-        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has left, as `head` does; so that the interpreter does
-        # not trip over it once more at exit, standard output goes nowhere.
+    except OSError as error:
+        # Whoever read has left, as `head` does, or the disk is full; so that the
+        # interpreter does not trip over it once more at exit, standard output
+        # goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _say(error.strerror or str(error))
         return FAILED
+
+
+def _fetch_all(job: Job) -> int:
+    if sys.stdout is None:
+        _say("standard output is closed")
+        return FAILED
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        report = Report(job, sys.stdout, sys.stderr or nowhere)
+        asyncio.run(run(job, report))
+    sys.stdout.flush()
     return FAILED if report.failed else OK
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:
+        print(f"aiofast: {printable(text)}", file=sys.stderr)

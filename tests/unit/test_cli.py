@@ -250,3 +250,65 @@ def test_output(tmp_path, capsys):
     assert cli.main(["--json", "--output", str(tmp_path / "g"), f"{missing.url}/a"]) == 1
     assert "404" in capsys.readouterr().out
     assert not (tmp_path / "g").exists()
+
+
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", line.replace("aiofast", f"'{sys.executable}' -m aiofast", 1)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("aiofast --file - <&-", 2, "standard input is closed"),
+        ("aiofast nonsense >&-", 1, "standard output is closed"),
+        ("aiofast nonsense >/dev/full", 1, "No space left"),
+        ("aiofast nonsense --trace >/dev/full", 1, "No space left"),
+    ],
+)
+def test_streams_that_are_closed_or_full(line, status, words):
+    if "/dev/full" in line and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    done = shell(line)
+    assert done.returncode == status
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_standard_error():
+    done = shell("aiofast 2>&-")
+    assert (done.returncode, done.stdout) == (2, "")
+    done = shell("aiofast --json --trace nonsense 2>&-")
+    assert done.returncode == 1
+    assert done.stdout.count("\n") == 1
+
+
+def test_an_encoding_that_lacks_letters():
+    done = shell("aiofast http://127.0.0.1:1/\u00e9", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "/\\xe9" in done.stdout
+
+
+def test_a_byte_order_mark_is_no_part_of_a_url(tmp_path):
+    file = tmp_path / "urls"
+    file.write_text("http://h/1\nhttp://h/2\n", encoding="utf-8-sig")
+    assert parse("--file", str(file)).urls == ["http://h/1", "http://h/2"]
+    assert parse("--file", "-", stdin="\ufeffhttp://h/1").urls == ["http://h/1"]
+
+
+def test_an_interrupt_while_urls_are_read(monkeypatch, capsys):
+    class Interrupted(io.StringIO):
+        def read(self, size=-1):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    assert cli.main(["--file", "-"]) == 130
+    assert capsys.readouterr() == ("", "")
