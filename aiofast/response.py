@@ -257,6 +257,8 @@ class ClientResponse(BodyFormats, ResponseBase):
         if self._content is None:
             from .streams import StreamReader
 
+            if self._rest is not None and self.complete and not self.all_read:
+                self.read_all()  # it was read from here, so the stream has nothing
             self._content = StreamReader(self)
         return self._content
 
@@ -297,6 +299,8 @@ class ClientResponse(BodyFormats, ResponseBase):
         body = self._body
         if body is None:
             body = await self.read()
+        else:
+            self._rest = body
         return body.decode(encoding or self.get_encoding(), errors)
 
     async def json(
@@ -312,6 +316,8 @@ class ClientResponse(BodyFormats, ResponseBase):
         body = self._body
         if body is None:
             body = await self.read()
+        else:
+            self._rest = body
         if content_type:
             self._expect(content_type)
         body = body.strip()

@@ -174,3 +174,17 @@ async def test_old_names_warn():
         assert session.loop is asyncio.get_running_loop()
     await session.close()
     await other.close()
+
+
+@pytest.mark.parametrize("first", ["text", "json", "read"])
+async def test_a_body_that_was_read_is_there_after_the_stream(first):
+    server = Scripted([forever(answer(b"[1]", "Content-Type: application/json"))])
+    async with aiofast.ClientSession() as session, session.get(f"{server.url}/") as found:
+        await server.reached(lambda: found.complete)  # so that no read has to wait
+        await getattr(found, first)()
+        assert [piece async for piece in found.content] == []
+        assert found.content.at_eof()
+        assert await found.text() == "[1]"
+        assert await found.json() == [1]
+        assert await found.content.read() == b""
+        assert await found.read() == b"[1]"
