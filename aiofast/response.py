@@ -52,7 +52,8 @@ class Response(ResponseBase):
     """A complete response: its body is here, its connection is not needed.
 
     status, reason, method, headers (CIMultiDictProxy), raw_headers, trailers,
-    url (yarl.URL), history, body (bytes), peer ("192.0.2.1:443"), reused (the
+    url (yarl.URL), history, body (bytes; RuntimeError for those in history, as the
+    body of a redirect that was followed is not kept), peer ("192.0.2.1:443"), reused (the
     connection had been used before), timings (seconds by phase: queued, dns,
     connect, tls, send, wait, receive, total).
     """

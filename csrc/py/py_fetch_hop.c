@@ -57,6 +57,15 @@ hand_over(FetchObject *self, aif_fetch *f)
     return 0;
 }
 
+/* A Location that says where to. */
+static int
+has_location(const aif_header *h)
+{
+    int i = aif_header_find(h, "location", 0);
+
+    return i >= 0 && aif_header_value(h, (unsigned)i).len > 0;
+}
+
 static int
 fetch_on_informational(void *user, aif_fetch *f, aif_h1parse *p)
 {
@@ -78,8 +87,7 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
     aif_header *h = aif_h1parse_header(p);
     int status = aif_h1parse_status(p);
     int follow = self->redirects >= 0 && o->policy != NULL
-                 && is_redirect(status)
-                 && aif_header_find(h, "location", 0) >= 0;
+                 && is_redirect(status) && has_location(h);
     ResponseObject *r;
 
     self->ask = follow || (o->on_status && status >= 400)
@@ -98,6 +106,7 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
     self->interims = NULL;
     Py_XSETREF(self->response, r);
     if (follow) {
+        r->bodiless = 1;
         return AIF_FETCH_DISCARD;
     }
     return o->stream ? hand_over(self, f) : 0;

@@ -220,6 +220,9 @@ Response_get_body(PyObject *self, void *Py_UNUSED(closure))
 {
     ResponseObject *r = (ResponseObject *)self;
 
+    if (response_check_kept(r) < 0) {
+        return NULL;
+    }
     if (!r->whole || r->taken) {
         PyErr_SetString(PyExc_RuntimeError,
                         r->taken ? "the body was read in parts"

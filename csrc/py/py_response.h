@@ -65,6 +65,7 @@ typedef struct ResponseObject {
     unsigned released : 1; /* the user gave the rest up */
     unsigned cutting : 1;  /* ... and the connection with it */
     unsigned taken : 1;    /* parts were handed out: body is not all */
+    unsigned bodiless : 1; /* of a redirect that was followed */
     unsigned reused : 1;
     unsigned entered : 1; /* its Fetch was, by `async with` */
 } ResponseObject;
@@ -76,6 +77,9 @@ ResponseObject *response_new(core_state *st, OptionsObject *options,
 
 /* Memory for a body of |len| bytes, not filled. NULL with an exception. */
 PyObject *response_room(size_t len);
+
+/* For a body that is not kept: -1 with an exception, else 0. */
+int response_check_kept(const ResponseObject *r);
 
 /* Body bytes: room for direct reads, and the bytes themselves. */
 char *response_space(ResponseObject *r, size_t *len);

@@ -214,6 +214,18 @@ response_failure(ResponseObject *r)
     return r->failure;
 }
 
+int
+response_check_kept(const ResponseObject *r)
+{
+    if (r->bodiless) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the body of a redirect that was followed is not "
+                        "kept");
+        return -1;
+    }
+    return 0;
+}
+
 /* What a reader gets when there is no waiting: a new reference, or NULL with
  * an exception; *|none| is set if it has to wait. */
 static PyObject *
@@ -222,6 +234,9 @@ read_now(ResponseObject *r, int all, int *none)
     PyObject *failure;
 
     *none = 0;
+    if (response_check_kept(r) < 0) {
+        return NULL;
+    }
     if (!all && r->body_len > 0 && !r->released && !r->whole) {
         return take(r);
     }

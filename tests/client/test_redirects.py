@@ -76,6 +76,25 @@ async def test_a_redirect_without_location_is_an_answer():
     assert (found.status, found.body, found.history) == (302, b"where?", ())
 
 
+async def test_an_empty_location_is_none():
+    server = Scripted([answer(b"where?", "Location:", status="302 Found")])
+    found = await aiofast.fetch(f"{server.url}/")
+    assert (found.status, found.body, found.history) == (302, b"where?", ())
+
+
+async def test_the_body_of_a_redirect_is_not_an_empty_one():
+    server = Scripted([request, send(moved("/next", body=b"moved!")), forever(answer(b"there"))])
+    found = await aiofast.fetch(f"{server.url}/")
+    assert found.history[0].headers["Content-Length"] == "6"
+    for part in ("body", "text"):
+        with pytest.raises(RuntimeError, match="not kept"):
+            getattr(found.history[0], part)
+    async with aiofast.ClientSession() as session, session.get(f"{server.url}/") as found:
+        for read in (found.history[0].read, found.history[0].text, found.history[0].content.read):
+            with pytest.raises(RuntimeError, match="not kept"):
+                await read()
+
+
 async def test_redirects_may_be_declined(web):
     found = await aiofast.fetch(f"{web.url}/redirect/3", allow_redirects=False)
     assert (found.status, found.headers["Location"]) == (302, "/redirect/2")
