@@ -400,7 +400,7 @@ class InvalidURL(ClientError, ValueError):
         return f"<{type(self).__name__} {self}>"
 
     def __str__(self) -> str:
-        url = redact_malformed(str(self._url))
+        url = shown(redact_malformed(str(self._url)))
         return url if self._description is None else f"{url} - {self._description}"
 
 
@@ -414,6 +414,9 @@ class RedirectClientError(ClientError):
 
 class NonHttpUrlClientError(ClientError):
     """The URL's scheme is none of http and https."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):
@@ -455,12 +458,26 @@ def redact(url: str) -> str:
 def redact_malformed(url: str) -> str:
     """As redact(), for a URL that does not parse: there the password may hold
     the very byte that broke it, so all up to the last '@' goes."""
-    if "@" not in url:
-        return url
+    if "@" not in url or url[:7].lower() == "mailto:":
+        return url  # nobody's password
     head, sep, rest = url.partition("//")
     if not sep:
         head, rest = "", url
     return head + sep + rest.rpartition("@")[2]
+
+
+_LONGEST = 300
+
+
+def shown(url: str) -> str:
+    """|url| for a text: in one line, and not longer than anybody reads."""
+    if len(url) > _LONGEST:
+        url = f"{url[:_LONGEST]}... ({len(url)} characters)"
+    if url.isprintable():
+        return url
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in url
+    )
 
 
 def url_scheme(url: str) -> str:

@@ -63,6 +63,8 @@ _CONNECTING = ("queued", "dns", "connect", "tls")
 
 
 def _where(facts: Mapping[str, Any]) -> str:
+    if facts.get("unix_path"):
+        return str(facts["unix_path"])
     host = facts.get("host") or "?"
     if ":" in host:
         host = f"[{host}]"
@@ -82,7 +84,18 @@ def _message(facts: Mapping[str, Any], what: str | None = None) -> str:
 
 
 def _key(facts: Mapping[str, Any]) -> ConnectionKey:
-    return ConnectionKey(facts.get("host") or "", facts.get("port"), bool(facts.get("ssl")))
+    secure = bool(facts.get("ssl"))
+    return ConnectionKey(facts.get("host") or "", facts.get("port"), secure, _given_ssl(facts))
+
+
+def _given_ssl(facts: Mapping[str, Any]) -> Any:
+    """The `ssl` that a caller gave."""
+    from . import tls
+
+    context = facts.get("context")
+    if context is None or tls.is_default(context):
+        return True
+    return False if tls.is_unverified(context) else context
 
 
 # libuv names the failures of getaddrinfo() by numbers of its own; these are
@@ -151,7 +164,9 @@ def _bad_body(facts: Mapping[str, Any]) -> Exception:
     text = _message(facts, text)
     partial = facts.get("partial")
     if partial is not None:
-        text = f"{text}; {len(partial)} bytes of the body had come and are in .partial"
+        count = len(partial)
+        had = f"{count} bytes of the body had come and are in .partial" if count else ""
+        text = f"{text}; {had or 'nothing of the body had come'}"
     error = ClientPayloadError(text)
     error.partial = partial
     return error
@@ -216,16 +231,28 @@ def _truncated(facts: Mapping[str, Any]) -> Exception:
     return _bad_body(facts)
 
 
+_OTHER_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+
+
+def _advice(facts: Mapping[str, Any], cause: ssl.SSLCertVerificationError) -> str:
+    """What to do about a certificate that is not believed."""
+    if getattr(cause, "verify_code", 0) in _OTHER_NAME:
+        return "the certificate is another name's; if that is right, pass server_hostname=<it>"
+    if _given_ssl(facts) is not True:
+        return "trusted: what the ssl.SSLContext that was given has loaded"
+    from .tls import ca_source
+
+    return (
+        f"trusted by default: {ca_source()}; "
+        "to trust another CA, pass ssl=<an ssl.SSLContext that has it>"
+    )
+
+
 def _bad_tls(facts: Mapping[str, Any]) -> Exception:
     cause = facts.get("cause")
     if isinstance(cause, ssl.SSLCertVerificationError):
-        from .tls import ca_source
-
         error = ClientConnectorCertificateError(_key(facts), cause)
-        error.hint = (
-            f"({_circumstances(facts)}; trusted by default: {ca_source()}; "
-            "to trust another CA, pass ssl=<an ssl.SSLContext that has it>)"
-        )
+        error.hint = f"({_circumstances(facts)}; {_advice(facts, cause)})"
         return error
     if isinstance(cause, ServerFingerprintMismatch):
         host, port = facts.get("host") or cause.host, facts.get("port") or cause.port

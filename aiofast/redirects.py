@@ -17,6 +17,7 @@ from ._core import url_join, url_origin
 from .auth import split_userinfo
 from .errors import (
     OF_ORIGIN,
+    ClientError,
     ClientPayloadError,
     ClientResponseError,
     InvalidURL,
@@ -86,7 +87,12 @@ def next_hop(fetch: Fetch[Any], response: ResponseBase) -> Hop | None:
         return None
     if fetch.redirects == 0:
         raise too_many(fetch, response)
-    url, login = target(fetch.url, location)
+    try:
+        url, login = target(fetch.url, location)
+    except ClientError as error:
+        error.add_note(f"in the Location of {redact(fetch.url)}")
+        _describe(error, fetch)
+        raise
     method, body, headers = fetch.method, fetch.body, header_pairs(fetch.headers)
     if becomes_get(response.status, method):
         method, body = "GET", None
@@ -151,11 +157,17 @@ def too_many(fetch: Fetch[Any], response: ResponseBase) -> TooManyRedirects:
         request_info(history[0]),
         history,
         status=response.status,
-        message=f"more than {len(fetch.history)} redirects{again}",
+        message=f"{len(history)} redirects are more than max_redirects allows{again}",
         headers=response.headers,
     )
-    error.url, error.method = redact(fetch.url), fetch.method
+    error.url = redact(fetch.url)
+    _describe(error, fetch)
     return error
+
+
+def _describe(error: ClientError, fetch: Fetch[Any]) -> None:
+    """Adds what is known when a head has come that leads nowhere."""
+    error.method, error.phase, error.elapsed = fetch.method, "wait", fetch.elapsed
 
 
 def _is_of_body(name: str) -> bool:

@@ -41,6 +41,16 @@ def unverified_context() -> ssl.SSLContext:
     return _unverified
 
 
+def is_default(context: object) -> bool:
+    """True for the default context, or what makes it."""
+    return context is default_context or (context is not None and context is _verified)
+
+
+def is_unverified(context: object) -> bool:
+    """True for the context of ssl=False, or what makes it."""
+    return context is unverified_context or (context is not None and context is _unverified)
+
+
 def ca_source() -> str:
     """Where the default context has its CAs from, in words."""
     named = _from_environment()

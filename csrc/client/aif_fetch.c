@@ -209,7 +209,11 @@ aif_fetch_dialing(aif_fetch *f, aif_conn *conn)
     f->conn = conn;
     f->state = AIF_FETCH_DIALING;
     aif_fetch_limit_phase(f, AIF_LIMIT_DIAL, f->limits.dial, now);
-    aif_fetch_enter(f, AIF_PHASE_DNS, now);
+    /* The path of a Unix socket is no name to look up. */
+    aif_fetch_enter(f,
+                    f->pool->settings.unix_path != NULL ? AIF_PHASE_CONNECT
+                                                        : AIF_PHASE_DNS,
+                    now);
 }
 
 void

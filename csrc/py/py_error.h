@@ -17,6 +17,7 @@ typedef struct error_facts {
     PyObject *cause;        /* exception or NULL; borrowed */
     PyObject *history;      /* tuple; borrowed */
     PyObject *partial;      /* bytes or NULL; borrowed */
+    PyObject *context;      /* of TLS, or what makes it; or NULL; borrowed */
     const char *peer;       /* "" if there was none */
     const char *unix_path;  /* instead of host and port, or NULL */
     int reused;

@@ -202,6 +202,13 @@ response_failure(ResponseObject *r)
     if (r->fetch != NULL && r->failed) {
         error_of_fetch(&facts, r->fetch, r->options);
     }
+    else {
+        uint64_t start =
+            r->fetch != NULL ? r->fetch->trace.start : r->trace.start;
+
+        facts.elapsed =
+            start == 0 ? 0 : (double)(uv_hrtime() - start) / 1e9;
+    }
     facts.method = r->method;
     facts.url = r->url_text;
     facts.history = r->history;
