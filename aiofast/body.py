@@ -9,7 +9,7 @@ from .query import encode_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import TypedDict
+    from typing import TypeAlias, TypedDict
 
     from .outgoing import Pairs
     from .sending import Source
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         trailers: Trailers
         progress: Progress | None
 
-    Body = bytes | bytearray | memoryview | Source
+    Body: TypeAlias = bytes | bytearray | memoryview | Source
 
 FORM = "application/x-www-form-urlencoded"
 
