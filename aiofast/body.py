@@ -100,7 +100,7 @@ def _of_payload(payload: Any) -> tuple[Body, str]:
 
 
 _SENDING = ("compress", "chunked", "expect100", "trailers", "progress")
-_FRAMING = ("transfer-encoding", "expect")
+_FRAMING = ("content-length", "transfer-encoding", "expect")
 _FRAMING_LENGTHS = frozenset(map(len, _FRAMING))  # spares nearly every lower()
 
 

@@ -140,7 +140,7 @@ def same_origin(one: str, other: str) -> bool:
 def used_up(fetch: Fetch[Any], response: ResponseBase) -> ClientPayloadError:
     """The error for a redirect that wants the body of |fetch| once more."""
     error = ClientPayloadError(
-        f"Cannot follow the redirect ({response.status}): the body of the request was sent and "
+        f"Cannot follow redirect with a consumed request body (status {response.status}): it "
         "cannot be replayed. Pass bytes, a file that can be read again or an iterable that is "
         "no iterator, or allow_redirects=False"
     )

@@ -9,6 +9,7 @@ as nobody takes any more, because the response came first or the request is over
 from __future__ import annotations
 
 from asyncio import CancelledError, get_running_loop
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .errors import ClientConnectionError, ClientError, ClientOSError
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int | None], object]
 
 STEP = 64 * 1024  # bytes of a piece where the size is ours to choose
+
+
+class _Full(Exception):
+    """All that may be sent was sent."""
 
 
 class Source:
@@ -58,9 +63,11 @@ class Source:
         return self.started and not self.replayable
 
     async def _send(self, upload: Upload) -> None:
-        out = Out(upload, self.progress, self.length)
+        room = self.length if self.wrapping else None
+        out = Out(upload, self.progress, self.length, room)
         try:
-            await self.write_to(out)
+            with suppress(_Full):
+                await self.write_to(out)
             trailers = self.trailers
             await upload.end(trailers() if callable(trailers) else trailers)
         except CancelledError:
@@ -95,11 +102,19 @@ class Source:
 
 
 class Out:
-    """Where a source writes to: one attempt to send it."""
+    """Where a source writes to: one attempt to send it. With |room| what goes
+    beyond so many bytes is dropped."""
 
-    __slots__ = ("_attempt", "_progress", "_total", "_upload")
+    __slots__ = ("_attempt", "_progress", "_room", "_total", "_upload")
 
-    def __init__(self, upload: Upload, progress: Progress | None, total: int | None) -> None:
+    def __init__(
+        self,
+        upload: Upload,
+        progress: Progress | None,
+        total: int | None,
+        room: int | None = None,
+    ) -> None:
+        self._room = room
         self._upload = upload
         self._attempt = upload.attempt
         self._progress = progress
@@ -116,9 +131,18 @@ class Out:
 
     async def write(self, piece: Any) -> None:
         """Sends bytes-like |piece|; waits until the socket has taken it."""
+        if self._room is not None:
+            piece = self._cut(memoryview(piece).cast("B"))
         await self._check().write(piece)
         if self._progress is not None:
             self._progress(self._upload.sent, self._total)
+
+    def _cut(self, piece: memoryview) -> memoryview:
+        if self._room == 0 and piece.nbytes:
+            raise _Full
+        piece = piece[: self._room]
+        self._room = (self._room or 0) - piece.nbytes
+        return piece
 
     async def write_eof(self, chunk: Any = b"") -> None:
         """aiohttp's payloads may call it; the end is the source's."""
@@ -130,6 +154,9 @@ class Out:
 
     async def write_file(self, fd: int, offset: int, length: int) -> None:
         """Sends |length| bytes at |offset| of a regular file."""
+        if self._room is not None:
+            length = min(length, self._room)
+            self._room -= length
         step = 4 * 1024 * 1024 if self._progress is not None else length
         while length > 0:
             part = min(step, length)
@@ -264,15 +291,15 @@ def settle(
     if compress:
         body = _compress(pairs, body, compress)
     if not isinstance(body, Source):
+        if wrapping and length is not None and _length(length) < len(memoryview(body).cast("B")):
+            body = memoryview(body).cast("B")[: _length(length)]
         if not (chunked or wait or progress is not None):
             return body
         body = BytesSource(body)
     if chunked:
         body.length = None
-    elif length is not None and body.length is None:
-        if not (length.isascii() and length.isdigit()):
-            raise ValueError(f"Content-Length is not a length: {length!r}")
-        body.length = int(length)
+    elif length is not None and (body.length is None or wrapping):
+        body.length = min(_length(length), _NO_LENGTH if body.length is None else body.length)
     body.expect = wait
     body.trailers = trailers
     body.progress = progress
@@ -291,6 +318,15 @@ def _compress(pairs: Pairs, body: Any, compress: bool | str) -> Any:
     pairs[:] = [pair for pair in pairs if pair[0].lower() != "content-length"]
     pairs.append(("Content-Encoding", coding))
     return compressed(body, coding)
+
+
+_NO_LENGTH = 1 << 63
+
+
+def _length(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"Content-Length is not a length: {text!r}")
+    return int(text)
 
 
 def _take_chunked(pairs: Pairs, chunked: bool | None) -> bool:

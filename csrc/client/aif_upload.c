@@ -11,10 +11,11 @@
 /* A chunk line with CRLF is short; the ceiling is the trailers'. */
 #define FRAME_MAX (AIF_MAX_TRAILER + 64u)
 
-#define FILE_STEP (256u * 1024u)
+/* Large enough to make few of the ways to a thread and back. */
+#define FILE_STEP (512u * 1024u)
 
 static void on_patience_due(aif_deadline *d);
-static void file_next(aif_upload *u);
+static int file_written(aif_upload *u);
 
 void
 aif_upload_init(aif_upload *u, const aif_upload_cbs *cbs, void *user,
@@ -29,8 +30,13 @@ aif_upload_init(aif_upload *u, const aif_upload_cbs *cbs, void *user,
 static void
 close_file(aif_upload *u)
 {
-    aif_pread_close(u->file);
-    u->file = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        aif_pread_close(u->file[i]);
+        u->file[i] = NULL;
+    }
+    u->ahead_len = 0;
+    u->reading = 0;
+    u->sending = 0;
 }
 
 void
@@ -183,11 +189,9 @@ written(aif_upload *u, int code)
     }
     u->sent += u->piece;
     u->piece = 0;
-    if (u->file != NULL && u->file_left > 0) {
-        file_next(u);
+    if (u->file[0] != NULL && !file_written(u)) {
         return;
     }
-    close_file(u);
     u->state = AIF_UPLOAD_OPEN;
     if (is_whole(u)) {
         finish(u);
@@ -278,7 +282,9 @@ may_give(aif_upload *u, uint64_t len, aif_err *err)
                            "the body is longer than the announced %lld bytes",
                            (long long)u->length);
     }
-    if (u->state == AIF_UPLOAD_OPEN) {
+    if (u->state == AIF_UPLOAD_OPEN
+        || (u->state == AIF_UPLOAD_ENDED && len == 0))
+    {
         return 0;
     }
     if (u->state == AIF_UPLOAD_BUSY) {
@@ -338,13 +344,75 @@ aif_upload_end(aif_upload *u, const aif_header *trailer, aif_err *err)
 /* ---- files -------------------------------------------------------------- */
 
 static void
-file_failed(aif_upload *u, int code)
+file_failed(aif_upload *u)
 {
+    int code = u->file_code;
+
     close_file(u);
     u->cbs->on_taken(u->user, u, code);
 }
 
-/* Each read is a chunk of its own. */
+/* Reads ahead into the buffer that is not being sent. */
+static void
+file_read(aif_upload *u)
+{
+    size_t n = u->file_left < FILE_STEP ? (size_t)u->file_left : FILE_STEP;
+    int rc;
+
+    if (n == 0 || u->reading || u->ahead_len > 0 || u->file_code < 0) {
+        return;
+    }
+    rc = aif_pread_start(u->file[u->slot], u->file_at, n);
+    if (rc < 0) {
+        u->file_code = rc;
+    }
+    else {
+        u->reading = 1;
+    }
+}
+
+/* Sends what was read, as a chunk of its own, and reads on meanwhile. The
+ * result of send_bufs(). */
+static int
+file_send(aif_upload *u)
+{
+    size_t n = u->ahead_len;
+    int rc = frame(u, u->ahead, n);
+
+    if (rc < 0) {
+        u->file_code = rc;
+        return rc;
+    }
+    u->ahead_len = 0;
+    u->slot ^= 1u;
+    u->sending = 1;
+    file_read(u);
+    return send_bufs(u, (unsigned)rc, n);
+}
+
+/* A part has left. 1 if it was the last. */
+static int
+file_written(aif_upload *u)
+{
+    u->sending = 0;
+    if (u->ahead_len > 0) {
+        /* It may be over at once, which has then been looked at. */
+        if (file_send(u) < 0 && u->file_code < 0) {
+            file_failed(u);
+        }
+        return 0;
+    }
+    if (u->reading) {
+        return 0;
+    }
+    if (u->file_code < 0) {
+        file_failed(u);
+        return 0;
+    }
+    close_file(u);
+    return 1;
+}
+
 static void
 on_file_read(void *user, const char *data, ssize_t n)
 {
@@ -352,39 +420,50 @@ on_file_read(void *user, const char *data, ssize_t n)
     aif_conn *c = u->conn;
     int rc;
 
+    u->reading = 0;
     if (c == NULL || u->state != AIF_UPLOAD_BUSY) {
         return;
     }
-    aif_conn_enter(c);
     if (n <= 0) {
-        file_failed(u, n == 0 ? AIF_ETRUNCATED : (int)n);
+        u->file_code = n == 0 ? AIF_ETRUNCATED : (int)n;
     }
     else {
         u->file_at += (uint64_t)n;
         u->file_left -= (uint64_t)n;
-        rc = frame(u, data, (size_t)n);
-        if (rc < 0) {
-            file_failed(u, rc);
-        }
-        else {
-            rc = send_bufs(u, (unsigned)rc, (size_t)n);
-            if (rc == 1 && u->state != AIF_UPLOAD_BUSY) {
-                u->cbs->on_taken(u->user, u, 0);
-            }
-        }
+        u->ahead = data;
+        u->ahead_len = (size_t)n;
+    }
+    if (u->sending) {
+        return; /* Its end comes by here. */
+    }
+    aif_conn_enter(c);
+    rc = u->file_code < 0 ? u->file_code : file_send(u);
+    if (u->file_code < 0 && rc < 0) {
+        file_failed(u);
+    }
+    else if (rc == 1
+             && (u->state == AIF_UPLOAD_OPEN || u->state == AIF_UPLOAD_ENDED))
+    {
+        u->cbs->on_taken(u->user, u, 0);
     }
     aif_conn_leave(c);
 }
 
-static void
-file_next(aif_upload *u)
+/* Both readers. 0 or a code. */
+static int
+open_file(aif_upload *u, int fd, size_t room)
 {
-    size_t n = u->file_left < FILE_STEP ? (size_t)u->file_left : FILE_STEP;
-    int rc = aif_pread_start(u->file, u->file_at, n);
+    int code = 0;
 
-    if (rc < 0) {
-        file_failed(u, rc);
+    for (unsigned i = 0; i < 2; i++) {
+        u->file[i] = aif_pread_new(u->conn->pool->loop, fd, room, on_file_read,
+                                   u, &code);
+        if (u->file[i] == NULL) {
+            close_file(u);
+            return code;
+        }
     }
+    return 0;
 }
 
 int
@@ -396,17 +475,26 @@ aif_upload_give_file(aif_upload *u, int fd, uint64_t offset, uint64_t len,
     if (rc < 0 || len == 0) {
         return rc < 0 ? rc : 1;
     }
-    u->file = aif_pread_new(u->conn->pool->loop, fd, FILE_STEP, on_file_read,
-                            u, &rc);
-    if (u->file == NULL) {
+    rc = open_file(u, fd, len < FILE_STEP ? (size_t)len : FILE_STEP);
+    if (rc < 0) {
         return aif_err_set_sys(err, rc, rc, "the file cannot be read: %s",
                                rc > AIF_ERR_FIRST ? uv_strerror(rc)
                                                   : aif_err_name(rc));
     }
     u->file_at = offset;
     u->file_left = len;
+    u->file_code = 0;
+    u->slot = 0;
     u->given += len;
     u->state = AIF_UPLOAD_BUSY;
-    file_next(u);
+    file_read(u);
+    if (u->file_code < 0) {
+        rc = u->file_code;
+        close_file(u);
+        u->state = AIF_UPLOAD_OPEN;
+        u->given -= len;
+        return aif_err_set_sys(err, rc, rc, "the file cannot be read: %s",
+                               uv_strerror(rc));
+    }
     return 0;
 }

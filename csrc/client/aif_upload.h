@@ -78,8 +78,15 @@ struct aif_upload {
     uv_buf_t bufs[3];
     size_t piece; /* bytes of body in |write| */
     aif_deadline patience;
-    aif_pread *file; /* the piece is part of a file */
-    uint64_t file_at, file_left;
+    aif_pread *file[2]; /* the piece is part of a file: one is sent */
+    uint64_t file_at;   /* while the other reads ahead */
+    uint64_t file_left; /* to be read */
+    const char *ahead;  /* read and not sent */
+    size_t ahead_len;
+    int file_code;     /* why it cannot be read; 0 */
+    unsigned slot : 1; /* which one reads next */
+    unsigned reading : 1;
+    unsigned sending : 1;
     unsigned ending : 1;  /* the last chunk is on its way */
     unsigned started : 1; /* on_start came, neither ENDED nor on_stop */
 };

@@ -2,6 +2,7 @@
 #include "client/aif_upload.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/aif_mem.h"
 #include "fetching.h"
@@ -335,6 +336,129 @@ test_harm_in_every_upcall(void)
     }
 }
 
+/* ---- files -------------------------------------------------------------- */
+
+typedef struct filed {
+    source s; /* first: the upcalls' user */
+    FILE *file;
+    uint64_t len;
+    int code;
+} filed;
+
+static void
+filed_on_start(void *user, aif_upload *u)
+{
+    filed *f = user;
+    aif_err err = {0};
+    int rc = aif_upload_give_file(u, fileno(f->file), 3, f->len, &err);
+
+    f->s.starts++;
+    CHECK_EQ_INT(rc, 0);
+    CHECK_EQ_INT(u->state, AIF_UPLOAD_BUSY);
+    CHECK_EQ_INT(aif_upload_give(u, "x", 1, &err), AIF_EINVAL);
+}
+
+static void
+filed_on_taken(void *user, aif_upload *u, int code)
+{
+    filed *f = user;
+    aif_err err = {0};
+
+    f->s.takens++;
+    f->code = code;
+    if (code < 0) {
+        aif_upload_fail(u, code, &err);
+    }
+    else {
+        CHECK(aif_upload_end(u, NULL, &err) >= 0);
+    }
+}
+
+static const aif_upload_cbs filed_cbs = {
+    .on_start = filed_on_start,
+    .on_taken = filed_on_taken,
+    .on_stop = source_on_stop,
+    .on_end = source_on_end,
+};
+
+static void
+filed_init(filed *f, uint64_t len, uint64_t size)
+{
+    memset(f, 0, sizeof(*f));
+    source_init(&f->s, (int64_t)len, len, 0);
+    f->s.u.cbs = &filed_cbs;
+    f->len = len;
+    f->file = tmpfile();
+    CHECK(f->file != NULL);
+    CHECK_EQ_INT(ftruncate(fileno(f->file), (off_t)size), 0);
+}
+
+static void
+test_file(void)
+{
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
+    static const uint64_t lengths[] = {1, 262144, 524288, 524289, 3000000};
+    filed f;
+
+    bench_open();
+    SERVE(0, take);
+    for (unsigned i = 0; i < 5; i++) {
+        filed_init(&f, lengths[i], lengths[i] + 3);
+        CHECK_EQ_INT(source_start(&f.s), 0);
+        source_end(&f.s, 0);
+        CHECK_EQ_INT(f.s.takens, 1);
+        CHECK_EQ_INT(f.s.u.sent, lengths[i]);
+        CHECK_EQ_INT(f.s.c.reused, i > 0);
+        (void)fclose(f.file);
+    }
+    bench_close();
+}
+
+/* Too short by a byte, at each place of the two buffers. */
+static void
+test_file_that_is_short(void)
+{
+    static const step deaf[] = {REQUEST, NAP(5000)};
+    static const uint64_t lengths[] = {2, 524289, 1048577, 2000000};
+    filed f;
+
+    bench_open();
+    SERVE(0, deaf);
+    for (unsigned i = 0; i < 4; i++) {
+        filed_init(&f, lengths[i], lengths[i] + 2);
+        CHECK_EQ_INT(source_start(&f.s), 0);
+        source_end(&f.s, AIF_ETRUNCATED);
+        CHECK_EQ_INT(f.code, AIF_ETRUNCATED);
+        CHECK_EQ_INT(b.pool->open, 0);
+        (void)fclose(f.file);
+    }
+    bench_close();
+}
+
+/* The end comes while a thread reads, and while the socket is full. */
+static void
+test_file_is_cancelled(void)
+{
+    static const step deaf[] = {HEAD, NAP(5000)};
+    filed f;
+
+    bench_open();
+    SERVE(0, deaf);
+    for (unsigned i = 0; i < 4; i++) {
+        filed_init(&f, 50000000, 50000003);
+        CHECK_EQ_INT(source_start(&f.s), 0);
+        UNTIL(f.s.starts > 0);
+        if (i > 0) {
+            settle(i * 20);
+        }
+        aif_fetch_cancel(f.s.c.f);
+        CHECK_EQ_INT(f.s.stops, 1);
+        source_end(&f.s, AIF_ECANCELLED);
+        (void)fclose(f.file);
+    }
+    bench_close();
+}
+
 static void
 test_given_out_of_time(void)
 {
@@ -368,6 +492,9 @@ main(void)
         CHECK_TEST(test_continue),
         CHECK_TEST(test_replay),
         CHECK_TEST(test_harm_in_every_upcall),
+        CHECK_TEST(test_file),
+        CHECK_TEST(test_file_that_is_short),
+        CHECK_TEST(test_file_is_cancelled),
         CHECK_TEST(test_given_out_of_time),
     };
 

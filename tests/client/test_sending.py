@@ -139,6 +139,14 @@ async def test_pieces_of_a_given_length_are_not_chunked(post, make):
     assert found.all("Transfer-Encoding") == []
 
 
+async def test_nothing_more_after_the_announced_length_is_nothing():
+    server = Scripted([answer()])
+    await aiofast.post(
+        f"{server.url}/", data=iter([b"abc", b"", b""]), headers={"Content-Length": "3"}
+    )
+    assert server.requests[0].body == b"abc"
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 async def test_no_pieces_are_an_empty_body(count):
     server = Scripted([answer()])
@@ -465,6 +473,23 @@ async def test_another_length_than_announced_is_an_error(size):
         )
     assert server.requests == []
     assert (await aiofast.get(f"{server.url}/")).reused is False
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: b"x" * 1000,
+        lambda: io.BytesIO(b"x" * 1000),
+        lambda: iter([b"x" * 100] * 10),
+        lambda: iter(lambda: b"x" * 100, None),
+        lambda: aiofast.BytesPayload(b"x" * 1000),
+    ],
+)
+async def test_a_session_cuts_what_is_longer(make):
+    """As in aiohttp: Content-Length is the most that is sent."""
+    server = Scripted([answer()])
+    await session_post(f"{server.url}/", data=make(), headers={"Content-Length": "555"})
+    assert server.requests[0].body == b"x" * 555
 
 
 async def test_a_file_that_shrinks_is_an_error(tmp_path):
@@ -884,7 +909,7 @@ async def test_a_body_that_can_be_replayed_follows_a_redirect(post, status, kind
 @pytest.mark.parametrize("make", [sync_pieces, async_pieces])
 async def test_one_that_cannot_says_so(post, make):
     server = Scripted([moved(307), answer()])
-    with pytest.raises(aiofast.ClientPayloadError, match="cannot be replayed"):
+    with pytest.raises(aiofast.ClientPayloadError, match="consumed request body"):
         await post(f"{server.url}/", data=make())
     assert len(server.requests) == 1
 
