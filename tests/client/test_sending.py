@@ -353,7 +353,8 @@ async def test_the_body_runs_in_the_context_of_the_request():
 @pytest.mark.parametrize("wait", [False, True])
 async def test_an_early_response_is_returned(post, wait):
     ended = Ended()
-    server = Scripted([head, send(response(b"no", status="413 Too Large")), pause(0.1), silence])
+    no = response(b"no", status="413 Too Large")
+    server = Scripted([head, take(1000), send(no), pause(0.1), silence])
     assert await post(f"{server.url}/", data=ended.pieces(wait=wait)) == (413, b"no")
     await asyncio.wait_for(ended.event.wait(), 5)
     assert ended.how in (asyncio.CancelledError, GeneratorExit)
@@ -362,7 +363,7 @@ async def test_an_early_response_is_returned(post, wait):
 
 
 async def test_after_an_early_response_the_connection_is_not_used_again():
-    server = Scripted([head, send(response(b"no")), silence], [answer(b"second")])
+    server = Scripted([head, take(1000), send(response(b"no")), silence], [answer(b"second")])
     ended = Ended()
     assert (await aiofast.post(f"{server.url}/", data=ended.pieces())).body == b"no"
     await asyncio.wait_for(ended.event.wait(), 5)
