@@ -13,6 +13,7 @@
 #include "py/py_error.h"
 
 #define FIRST_ROOM (16u * 1024u)
+#define PIECE_ROOM RESPONSE_HIGH_WATER /* what a waiting reader gets at most */
 
 /* Bodies from here on are worth a word to the kernel. */
 #define HUGE_MIN (4u * 1024u * 1024u)
@@ -402,7 +403,14 @@ stream_on_space(void *user, aif_fetch *f, size_t *len)
     ResponseObject *r = user;
 
     (void)f;
-    return r->reader != NULL && r->reader_all ? response_space(r, len) : NULL;
+    if (r->reader != NULL && !r->reader_all && r->body == NULL) {
+        /* The next piece, right to where it is handed out from. */
+        r->body = response_room(*len < PIECE_ROOM ? *len : PIECE_ROOM);
+        if (r->body == NULL) {
+            PyErr_Clear();
+        }
+    }
+    return r->reader != NULL ? response_space(r, len) : NULL;
 }
 
 /* The connection is done with the body of the request. */

@@ -43,7 +43,7 @@ def test_programs(number, web, tmp_path):
 
 def test_there_are_programs_and_commands():
     assert len(PROGRAMS) == 2
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 4
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,6 +14,7 @@ import json
 import os
 import ssl
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import aiofast
 from aiofast import _core
 from origins import CODERS, Authority
-from servers import Scripted, answer, eof, fin, forever, free_port, request, send, take
+from servers import Scripted, answer, chunked, eof, fin, forever, free_port, request, send, take
 
 Recipe = Callable[["Kitchen"], Awaitable[None]]
 RECIPES: dict[str, tuple[Recipe, frozenset[str]]] = {}
@@ -56,6 +57,11 @@ def core_types() -> dict[str, type]:
 
 
 END = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nend"
+HINTING = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + chunked(b"one\n", b"two\nthree\n", trailers=["X-Sum: 7"])
+)
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
 
 
@@ -72,6 +78,7 @@ def servers_of(authority: Authority) -> dict[str, Scripted]:
         "rude": Scripted([take(100), fin]),
         "moved": Scripted([forever(moved)]),
         "coded": Scripted([forever(coded)]),
+        "hinting": Scripted([forever(request, send(HINTING))]),
         "secure": Scripted([forever(answer(b"z" * 100))], tls=authority.server()),
         "once": Scripted([request, send(END), fin], tls=authority.server()),
     }
@@ -93,6 +100,7 @@ class Kitchen:
         self.mute = self._url(ports, "mute")
         self.no_tls = self._url(ports, "rude", "https")
         self.mute_tls = self._url(ports, "mute", "https")
+        self.hinting = self._url(ports, "hinting")
         self.secure = self._url(ports, "secure", "https")
         self.once = self._url(ports, "once", "https")
         self.refused = f"http://127.0.0.1:{free_port()}/"
@@ -150,6 +158,41 @@ async def stream(kitchen: Kitchen, session: aiofast.ClientSession) -> None:
         assert len(await found.content.read(10)) == 10
     response = await session.get(kitchen.good)
     response.release()
+
+
+@recipe("Wait", "ResponseBase")
+async def read_in_pieces(kitchen: Kitchen) -> None:
+    def nothing() -> None:
+        pass
+
+    async with aiofast.stream("GET", kitchen.hinting) as found:
+        found.content.on_eof(nothing)
+        assert await found.readexactly(3) == b"one"
+        assert await found.content.readchunk() == (b"\n", True)
+        assert [line async for line in found.lines()] == ["two", "three"]
+        await found.content.wait_eof()
+        assert [status for status, _ in found.informational] == [103]
+        assert found.trailers["X-Sum"] == "7"
+    async with aiofast.stream("GET", kitchen.hinting) as found:
+        assert await found.readinto(bytearray(5))
+        with contextlib.suppress(ValueError):
+            await found.readline(max_line_length=1)
+        found.content.on_eof(nothing)
+    async with aiofast.stream("GET", kitchen.coded) as found:
+        assert len(await found.readany()) > 100
+    told: list[int] = []
+    await aiofast.fetch(kitchen.hinting, on_informational=lambda status, _: told.append(status))
+    assert told == [103]
+
+
+@recipe("Wait")
+async def files(kitchen: Kitchen) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = await aiofast.download(kitchen.good, f"{folder}/a", checksum="sha256")
+        assert found.size == 200
+        with open(f"{folder}/a", "r+b") as file:
+            _core.write_file(file.fileno(), 0, b"x" * 1000).cancel()
+            await _core.write_file(file.fileno(), 5, b"y")
 
 
 @recipe("Fetch", "ResponseBase")
