@@ -69,8 +69,9 @@ from .timeouts import ClientTimeout
 __path__ = answer_for(__path__)
 
 if TYPE_CHECKING:
-    from .connector import BaseConnector, TCPConnector, UnixConnector
+    from .connector import BaseConnector, NamedPipeConnector, TCPConnector, UnixConnector
     from .cookies import CookieJar, DummyCookieJar
+    from .digest import DigestAuthMiddleware
     from .downloads import ChecksumError, Download, download
     from .fanout import fetch_all, fetch_many
     from .fingerprint import Fingerprint
@@ -101,10 +102,32 @@ if TYPE_CHECKING:
         get_payload,
         payload_type,
     )
-    from .session import ClientSession, request
+    from .request import ClientRequest
+    from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
+    from .session import ClientSession
+    from .sessionless import request
     from .sse import ServerSentEvent
     from .streaming import StreamResponse, stream
     from .streams import LineTooLong, StreamReader
+    from .tracing import (
+        TraceConfig,
+        TraceConnectionCreateEndParams,
+        TraceConnectionCreateStartParams,
+        TraceConnectionQueuedEndParams,
+        TraceConnectionQueuedStartParams,
+        TraceConnectionReuseconnParams,
+        TraceDnsCacheHitParams,
+        TraceDnsCacheMissParams,
+        TraceDnsResolveHostEndParams,
+        TraceDnsResolveHostStartParams,
+        TraceRequestChunkSentParams,
+        TraceRequestEndParams,
+        TraceRequestExceptionParams,
+        TraceRequestHeadersSentParams,
+        TraceRequestRedirectParams,
+        TraceRequestStartParams,
+        TraceResponseChunkReceivedParams,
+    )
     from .transport import (
         create_connection,
         create_unix_connection,
@@ -114,8 +137,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = (
-    "PAYLOAD_REGISTRY",
     "AsyncIterablePayload",
+    "AsyncResolver",
     "BadContentDispositionHeader",
     "BadContentDispositionParam",
     "BaseConnector",
@@ -136,6 +159,7 @@ __all__ = (
     "ClientOSError",
     "ClientPayloadError",
     "ClientProxyConnectionError",
+    "ClientRequest",
     "ClientResponse",
     "ClientResponseError",
     "ClientSSLError",
@@ -144,6 +168,8 @@ __all__ = (
     "ConnectionTimeoutError",
     "ContentTypeError",
     "CookieJar",
+    "DefaultResolver",
+    "DigestAuthMiddleware",
     "Download",
     "DummyCookieJar",
     "Fingerprint",
@@ -160,8 +186,10 @@ __all__ = (
     "LineTooLong",
     "MultipartReader",
     "MultipartWriter",
+    "NamedPipeConnector",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
+    "PAYLOAD_REGISTRY",
     "Payload",
     "PrivateAddressError",
     "RedirectClientError",
@@ -179,16 +207,34 @@ __all__ = (
     "StringPayload",
     "TCPConnector",
     "TextIOPayload",
+    "ThreadedResolver",
     "TooManyRedirects",
     "TotalTimeoutError",
+    "TraceConfig",
+    "TraceConnectionCreateEndParams",
+    "TraceConnectionCreateStartParams",
+    "TraceConnectionQueuedEndParams",
+    "TraceConnectionQueuedStartParams",
+    "TraceConnectionReuseconnParams",
+    "TraceDnsCacheHitParams",
+    "TraceDnsCacheMissParams",
+    "TraceDnsResolveHostEndParams",
+    "TraceDnsResolveHostStartParams",
+    "TraceRequestChunkSentParams",
+    "TraceRequestEndParams",
+    "TraceRequestExceptionParams",
+    "TraceRequestHeadersSentParams",
+    "TraceRequestRedirectParams",
+    "TraceRequestStartParams",
+    "TraceResponseChunkReceivedParams",
     "UnixClientConnectorError",
     "UnixConnector",
     "UploadAbortedError",
     "WSMessageTypeError",
     "WSServerHandshakeError",
+    "content_disposition_filename",
     "create_connection",
     "create_unix_connection",
-    "content_disposition_filename",
     "delete",
     "download",
     "encode_basic_auth",
@@ -217,6 +263,29 @@ __all__ = (
 # first used.
 _LATE = {
     "BaseConnector": "connector",
+    "ClientRequest": "request",
+    "AsyncResolver": "resolver",
+    "ThreadedResolver": "resolver",
+    "DefaultResolver": "resolver",
+    "NamedPipeConnector": "connector",
+    "DigestAuthMiddleware": "digest",
+    "TraceConfig": "tracing",
+    "TraceRequestStartParams": "tracing",
+    "TraceRequestChunkSentParams": "tracing",
+    "TraceResponseChunkReceivedParams": "tracing",
+    "TraceRequestEndParams": "tracing",
+    "TraceRequestExceptionParams": "tracing",
+    "TraceRequestRedirectParams": "tracing",
+    "TraceConnectionQueuedStartParams": "tracing",
+    "TraceConnectionQueuedEndParams": "tracing",
+    "TraceConnectionCreateStartParams": "tracing",
+    "TraceConnectionCreateEndParams": "tracing",
+    "TraceConnectionReuseconnParams": "tracing",
+    "TraceDnsResolveHostStartParams": "tracing",
+    "TraceDnsResolveHostEndParams": "tracing",
+    "TraceDnsCacheHitParams": "tracing",
+    "TraceDnsCacheMissParams": "tracing",
+    "TraceRequestHeadersSentParams": "tracing",
     "TCPConnector": "connector",
     "UnixConnector": "connector",
     "ChecksumError": "downloads",
@@ -230,7 +299,6 @@ _LATE = {
     "install": "installing",
     "uninstall": "installing",
     "ClientSession": "session",
-    "request": "session",
     "FormData": "formdata",
     "MultipartReader": "multipart",
     "MultipartWriter": "multipart",
@@ -253,6 +321,7 @@ _LATE = {
     "TextIOPayload": "payload",
     "get_payload": "payload",
     "payload_type": "payload",
+    "request": "sessionless",
     "LineTooLong": "streams",
     "StreamReader": "streams",
     "ServerSentEvent": "sse",
@@ -282,6 +351,8 @@ _SUBMODULES = frozenset(
         "http_exceptions",
         "multipart",
         "payload",
+        "resolver",
+        "tracing",
         "typedefs",
     )
 )

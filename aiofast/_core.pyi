@@ -56,6 +56,8 @@ class Fetch(Wait[_T]):
     history: tuple[Any, ...]
     elapsed: float  # seconds since the start
     options: Options
+    phase: str  # under way now, or "done"
+    dns_cached: bool  # with a trace: the name had been looked up before
     # An async context manager: entering awaits the response, leaving releases it.
     async def __aenter__(self) -> _T: ...
     async def __aexit__(self, typ: Any, val: Any, tb: Any) -> None: ...
@@ -118,6 +120,10 @@ class Options:
         # when first needed, or the context itself.
         tls_context: Any = None,
         server_hostname: str | None = None,
+        # Where new connections go instead of to what the host's name resolves to:
+        # address literals with commas between them, and a port (0: the URL's).
+        addresses: str | None = None,
+        address_port: int = 0,
         # False: connect to public addresses alone, whatever names resolve to.
         allow_private: bool = True,
         # Decoded bytes for each coded one, once more than 1 MiB has come.

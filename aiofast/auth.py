@@ -77,8 +77,9 @@ def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -
 def authorization(auth: Any) -> str:
     """The header's value for what a caller passed as `auth`: BasicAuth or a
     pair of login and password. TypeError, ValueError."""
-    if isinstance(auth, BasicAuth):
-        return auth.encode()
+    if type(auth).__name__ == "BasicAuth":  # ours, or that of aiohttp itself
+        encoded: str = auth.encode()
+        return encoded
     if isinstance(auth, tuple) and len(auth) == 2:
         login, password = auth
         if isinstance(login, str) and isinstance(password, str):

@@ -8,7 +8,8 @@ from .client_exceptions import *  # noqa: F403
 from .client_reqrep import ClientResponse, ConnectionKey, Fingerprint, RequestInfo
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .context import RequestContextManager as _RequestContextManager
-from .session import ClientSession, request
+from .session import ClientSession
+from .sessionless import request
 from .timeouts import DEFAULT_TIMEOUT, ClientTimeout
 
 _BaseRequestContextManager = _RequestContextManager

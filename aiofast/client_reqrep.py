@@ -5,9 +5,11 @@ from __future__ import annotations
 from .errors import ConnectionKey, RequestInfo
 from .fields import ContentDisposition
 from .fingerprint import Fingerprint
+from .request import ClientRequest
 from .response import ClientResponse
 
 __all__ = (
+    "ClientRequest",
     "ClientResponse",
     "ConnectionKey",
     "ContentDisposition",

@@ -239,11 +239,11 @@ class CookieJar(AbstractCookieJar):
     def _domain_for(self, domain: str, host: str) -> str | None:
         """The domain that a cookie of |host| with the attribute |domain| gets;
         "" for the host alone, None if it is refused."""
-        is_address = _is_address(host)
-        if is_address and not self._unsafe:
+        numeric = is_address(host)
+        if numeric and not self._unsafe:
             return None
         domain = "" if domain.endswith(".") else domain.removeprefix(".").lower()
-        if not domain or is_address:
+        if not domain or numeric:
             return "" if domain in ("", host) else None
         if host and domain != host and not host.endswith(f".{domain}"):
             return None
@@ -476,7 +476,7 @@ def path_matches(path: str, of_cookie: str) -> bool:
 def _domains(host: str) -> Iterator[str]:
     """Whose cookies may go to |host|: everybody's, its own, its parents'."""
     yield ""
-    if _is_address(host):
+    if is_address(host):
         yield host
         return
     while host:
@@ -484,7 +484,8 @@ def _domains(host: str) -> Iterator[str]:
         host = host.partition(".")[2]
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """True for an IPv4 or IPv6 address, however it is spelt."""
     if ":" in host:
         return True
     last = host.rpartition(".")[2]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import namedtuple
-from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,10 +28,11 @@ else:
 def disposition(value: str) -> ContentDisposition:
     """A Content-Disposition |value| with its parameters and the filename that
     they come to."""
-    multipart: Any = import_module(".multipart", __package__)
-    kind, parameters = multipart.parse_content_disposition(value)
+    from .multipart import content_disposition_filename, parse_content_disposition
+
+    kind, parameters = parse_content_disposition(value)
     proxy = MappingProxyType(parameters)
-    return ContentDisposition(kind, proxy, multipart.content_disposition_filename(proxy))
+    return ContentDisposition(kind, proxy, content_disposition_filename(proxy))
 
 
 _NEXT_LINK = re.compile(r",(?=\s*<)")

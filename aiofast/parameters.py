@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ._core import url_origin
-from .outgoing import Unset, add_login, checked_redirects, url_text
+from .outgoing import Unset, checked_redirects, url_text
 from .settings import NO_REDIRECTS
 from .timeouts import DEFAULT_TIMEOUT, ClientTimeout, timeout_from
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from .outgoing import Pairs, StrOrURL
+    from .outgoing import StrOrURL
 
 _UNLIMITED = 2**31 - 1
 UNSET: Any = Unset()  # for parameters where None means something
@@ -25,10 +25,7 @@ LATER_IN_SESSION = frozenset(
     (
         "proxy",
         "proxy_auth",
-        "request_class",
         "ws_response_class",
-        "trace_configs",
-        "middlewares",
     )
 )
 
@@ -39,8 +36,6 @@ _LATER_IN_REQUEST = frozenset(
         "proxy",
         "proxy_auth",
         "proxy_headers",
-        "trace_request_ctx",
-        "middlewares",
         "upload_tracker",
     )
 )
@@ -192,11 +187,6 @@ def warn_auth() -> None:
         "The 'auth' parameter is deprecated; pass "
         "headers={'Authorization': encode_basic_auth(login, password)} instead"
     )
-
-
-def credentials(pairs: Pairs, login: str | None, auth: Any) -> None:
-    """As add_login(), with what aiohttp takes as `auth`: BasicAuth alone."""
-    add_login(pairs, login, auth)
 
 
 def refuse_proxies_of_environment() -> None:

@@ -266,7 +266,7 @@ class ClientResponse(BodyFormats, ResponseBase):
     @property
     def _body(self) -> bytes | None:
         """The whole body if it is here."""
-        if self._rest is None and (self._content is None or self.all_read):
+        if self._rest is None and not self._traces and (self._content is None or self.all_read):
             try:
                 return self.body
             except RuntimeError:

@@ -19,6 +19,7 @@ from .errors import OF_ORIGIN
 from .hops import SessionPolicy, with_cookies
 from .jars import face_of
 from .outgoing import (
+    add_login,
     checked_trace,
     header_pairs,
     is_named,
@@ -33,7 +34,6 @@ from .parameters import (
     ceilings,
     changes_of,
     checked_base,
-    credentials,
     expect_known,
     hops,
     merged_ssl,
@@ -49,21 +49,21 @@ from .settings import MAX_REDIRECTS, NATIVE, OptionsCache, default_headers
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
     from typing import NoReturn, Self
-
-    from yarl import URL
 
     from ._core import Fetch
     from .body import Body
     from .connector import BaseConnector
     from .outgoing import Headers, Pairs, StrOrURL
+    from .request import ClientRequest
     from .session_settings import RaiseForStatus
+    from .tracing import TraceConfig
 
     Request = Fetch[ClientResponse] | RequestContextManager[ClientResponse]
 
-__all__ = ("ClientSession", "request")
+__all__ = ("ClientSession",)
 
 _FOLLOW = MAX_REDIRECTS - 1  # aiohttp counts the first request too
 _core_fetch = _core.fetch
@@ -103,6 +103,7 @@ class ClientSession(SessionSettings):
         auth: Any = None,
         json_serialize: Callable[[Any], str] | None = None,
         json_serialize_bytes: Callable[[Any], bytes] | None = None,
+        request_class: type[ClientRequest] | None = None,
         response_class: type[ClientResponse] = ClientResponse,
         version: HttpVersion = HttpVersion11,
         cookie_jar: Any = None,
@@ -114,11 +115,13 @@ class ClientSession(SessionSettings):
         auto_decompress: bool = True,
         trust_env: bool = False,
         requote_redirect_url: bool = True,
+        trace_configs: list[TraceConfig] | None = None,
         read_bufsize: int = 2**18,
         max_line_size: int = 8190,
         max_field_size: int = 8190,
         max_headers: int = 128,
         fallback_charset_resolver: Callable[[ClientResponse, bytes], str] | None = None,
+        middlewares: Sequence[Any] = (),
         ssl_shutdown_timeout: Any = UNSET,
         allow_private: bool = True,
         **unsupported: Any,
@@ -159,7 +162,11 @@ class ClientSession(SessionSettings):
         self._read_bufsize = read_bufsize
         self._version = version
         self._response_class = response_class
-        self._trace_configs = []
+        self._trace_configs = trace_configs or []
+        for config in self._trace_configs:
+            config.freeze()
+        self._middlewares = middlewares
+        self._take_request_class(request_class)
         self._settings = settings = ceilings(max_line_size, max_field_size, max_headers)
         if fallback_charset_resolver is not None:
             response_class = _resolving(response_class, fallback_charset_resolver)
@@ -197,6 +204,13 @@ class ClientSession(SessionSettings):
         else:
             self._pool, self._ssl = connector.pool, connector.ssl
 
+    def _take_request_class(self, request_class: type[ClientRequest] | None) -> None:
+        self._given_request_class = request_class
+        # What must be able to wait between two steps goes a way of its own.
+        self._in_steps = request_class is not None or (
+            self._made is not None and self._made.resolves
+        )
+
     def _prepare(self) -> None:
         """Builds the options from the settings and the default headers."""
         pairs = self._header_source
@@ -233,8 +247,11 @@ class ClientSession(SessionSettings):
             and self._cookie is None
             and not self._secret
             and self._default_auth is None
+            and not self._trust_env
             and self._header_dict is None
             and not callable(self._raise_for_status)
+            and not self._in_steps
+            and not self._middlewares
         )
         # Programs replace _request(), in a subclass or while they test.
         self._short = type(self)._request if short else None
@@ -261,6 +278,7 @@ class ClientSession(SessionSettings):
             self._short is ClientSession._request
             and not kwargs
             and not self._kept
+            and not self._trace_configs
             and allow_redirects
             and url.__class__ is str
             and "@" not in url
@@ -319,6 +337,8 @@ class ClientSession(SessionSettings):
         fingerprint: bytes | None = None,
         ssl_context: Any = None,
         ssl: Any = True,
+        middlewares: Sequence[Any] | None = None,
+        trace_request_ctx: Any = None,
         **settings: Any,
     ) -> Request:
         """What all requests but the plainest go through: libraries override it,
@@ -335,20 +355,27 @@ class ClientSession(SessionSettings):
                 settings["raise_for_status"] = False
             elif raise_for_status is not None:
                 settings["raise_for_status"] = raise_for_status
-            send = partial(
-                self._plain,
-                method,
-                str_or_url,
-                query=params,
-                content=(data, json),
-                cookies=cookies,
-                headers=headers,
-                skip=skip_auto_headers,
-                auth=auth,
-                follow=hops(allow_redirects, max_redirects),
-                trace=trace,
-                settings=settings,
-            )
+            arguments: dict[str, Any] = {
+                "query": params,
+                "content": (data, json),
+                "cookies": cookies,
+                "headers": headers,
+                "skip": skip_auto_headers,
+                "auth": auth,
+                "follow": hops(allow_redirects, max_redirects),
+                "settings": settings,
+            }
+            if (
+                self._trace_configs
+                or self._in_steps
+                or (self._middlewares if middlewares is None else middlewares)
+            ):
+                from .steps import Steps
+
+                arguments["middlewares"], arguments["check"] = middlewares, check
+                arguments["context"] = trace_request_ctx
+                return RequestContextManager(Steps(self, method, str_or_url, arguments).run())
+            send = partial(self._plain, method, str_or_url, trace=trace, **arguments)
             if not callable(check):
                 return send()
         except Exception as error:
@@ -409,26 +436,31 @@ class ClientSession(SessionSettings):
             checked_trace(trace),
         )
 
-    def _build_url(self, str_or_url: StrOrURL) -> URL:
-        """The URL that a request for |str_or_url| goes to."""
-        from yarl import URL
-
-        url = URL(str_or_url)
-        if self._base_url is not None and not url.absolute:
-            return self._base_url.join(url)
-        return url
-
     def _add_secrets(self, pairs: Pairs, url: str, auth: Any, login: str | None) -> None:
         """Adds the Authorization of |auth|, of the URL or of the session, and the
         session's secret headers, unless the request has its own."""
-        default = self._default_auth if auth is None and login is None else None
-        # The session's auth is for the base URL's origin, if there is one.
-        if default is not None and (self._base_text is None or same_origin(self._base_text, url)):
-            auth = default
+        if auth is None and login is None:
+            auth = self._auth_for(url)
+            if auth is None and self._trust_env and not is_named(pairs, "authorization"):
+                login = self._login_for(url)
         secret = [pair for pair in self._secret if not is_named(pairs, pair[0].lower())]
         pairs.extend(secret)
         if auth is not None or login is not None:
-            credentials(pairs, login, auth)
+            add_login(pairs, login, auth)
+
+    def _auth_for(self, url: str) -> Any:
+        """The session's auth if it is for |url|: for the base URL's origin, if
+        there is one."""
+        if self._default_auth is None:
+            return None
+        if self._base_text is None or same_origin(self._base_text, url):
+            return self._default_auth
+        return None
+
+    def _login_for(self, url: str) -> str | None:
+        from .netrcfile import netrc_login
+
+        return netrc_login(_core.url_origin(url)[1])
 
     def _add_body(self, pairs: Pairs, data: Any, json: Any, skip: Iterable[str] | None) -> Body:
         from .body import encode_data, encode_json
@@ -561,39 +593,4 @@ def _resolving(
     return type(kind.__name__, (kind,), {"_resolve_charset": staticmethod(resolver)})
 
 
-def request(
-    method: str,
-    url: StrOrURL,
-    *,
-    version: HttpVersion = HttpVersion11,
-    connector: BaseConnector | None = None,
-    loop: AbstractEventLoop | None = None,
-    **kwargs: Any,
-) -> Request:
-    """One request without a session: to be awaited, or entered with `async
-    with`. Goes over the connections of the running loop, or of |connector|.
-    Parameters and errors as ClientSession.request(). Cookies are not kept."""
-    global _sessionless
-    if connector is not None:
-        session = ClientSession(
-            connector=connector, connector_owner=False, cookie_jar=DummyCookieJar()
-        )
-        sent = session._request(method, url, **kwargs)
-        session.detach()  # the request has what it needs of it
-        return sent
-    if _sessionless is None:
-        _sessionless = _make_sessionless()
-    return _sessionless._request(method, url, **kwargs)
-
-
-def _make_sessionless() -> ClientSession:
-    """The defaults of a session, the pool of whatever loop runs. One serves all
-    loops and threads, as it keeps nothing."""
-    session = ClientSession(connector_owner=False, cookie_jar=DummyCookieJar())
-    session._pool = None  # which the engine takes for the loop's own
-    session._loop = None
-    return session
-
-
-_sessionless: ClientSession | None = None
 _Fetch = _core.Fetch

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from multidict import CIMultiDict
+    from yarl import URL
 
     from ._core import Pool
     from .connector import BaseConnector
+    from .outgoing import StrOrURL
+    from .request import ClientRequest
     from .response import ClientResponse, HttpVersion
     from .timeouts import ClientTimeout
 
@@ -44,8 +47,26 @@ class SessionSettings:
     _trust_env: bool
     _version: HttpVersion
 
+    _base_url: URL | None
+    _given_request_class: Any
+
     def _settle(self) -> None:
         raise NotImplementedError
+
+    def _build_url(self, str_or_url: StrOrURL) -> URL:
+        """The URL that a request for |str_or_url| goes to."""
+        from yarl import URL
+
+        url = URL(str_or_url)
+        if self._base_url is not None and not url.absolute:
+            return self._base_url.join(url)
+        return url
+
+    @property
+    def _request_class(self) -> type[ClientRequest]:
+        from .request import ClientRequest
+
+        return self._given_request_class or ClientRequest
 
     @property
     def headers(self) -> CIMultiDict[str]:

@@ -201,8 +201,8 @@ on_dial_resolved(void *user, int cached)
 {
     aif_conn *c = user;
 
-    (void)cached;
     if (c->fetch != NULL) {
+        c->fetch->dns_cached = cached ? 1 : 0;
         aif_fetch_enter(c->fetch, AIF_PHASE_CONNECT, uv_hrtime());
     }
 }
@@ -297,8 +297,9 @@ aif_conn_open(aif_pool *p, aif_origin *o, aif_fetch *f, aif_err *err)
 {
     aif_conn *c = aif_mem_zalloc(sizeof(*c));
     aif_dial_options options = {
-        .host = o->host,
-        .port = o->port,
+        .host = f->addresses != NULL ? f->addresses : o->host,
+        .port = f->addresses != NULL && f->address_port != 0 ? f->address_port
+                                                             : o->port,
         .unix_path = p->settings.unix_path,
         .family = p->settings.family,
         .race_ms = p->settings.race_ms,

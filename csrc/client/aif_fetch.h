@@ -107,10 +107,14 @@ struct aif_fetch {
     const aif_fetch_cbs *cbs;
     void *user;
     aif_fetch_limits limits;
-    uint64_t max_body;  /* decoded bytes; UINT64_MAX for no ceiling */
-    unsigned max_ratio; /* decoded bytes for each coded one, looked at from
+    uint64_t max_body;     /* decoded bytes; UINT64_MAX for no ceiling */
+    unsigned max_ratio;    /* decoded bytes for each coded one, looked at from
                             AIF_RATIO_FLOOR on; 0 for no ceiling */
-    const char *body;   /* the whole request body, or NULL */
+    const char *addresses; /* where a new connection goes, instead of to what
+                              the name resolves to: literals with commas
+                              between them; NULL: not */
+    uint16_t address_port; /* with |addresses|; 0: that of the target */
+    const char *body;      /* the whole request body, or NULL */
     size_t body_len;
     aif_upload *upload;        /* or a body in pieces; borrowed until its
                                   on_end; NULL */
@@ -130,7 +134,8 @@ struct aif_fetch {
     int status;          /* 0 before the head */
     unsigned reused : 1; /* went over a kept connection */
     unsigned retried : 1;
-    char peer[72]; /* "192.0.2.1:443" once there is a connection */
+    unsigned dns_cached : 1; /* the name had been looked up before */
+    char peer[72];           /* "192.0.2.1:443" once there is a connection */
 
     /* The machine's own. */
     struct aif_pool *pool;

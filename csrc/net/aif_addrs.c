@@ -114,31 +114,65 @@ parse_inet6(const char *host, struct sockaddr_in6 *out)
     return 0;
 }
 
-int
-aif_addrs_parse(const char *host, int family, aif_addrs **out)
+/* Reads one literal, without a comma. 1, 0 or a negative code. */
+static int
+parse_one(const char *host, int family, struct sockaddr_storage *addr)
 {
-    struct sockaddr_storage addr;
     int rc;
 
-    memset(&addr, 0, sizeof(addr));
-    if (uv_inet_pton(AF_INET, host, &((struct sockaddr_in *)&addr)->sin_addr)
+    memset(addr, 0, sizeof(*addr));
+    if (uv_inet_pton(AF_INET, host, &((struct sockaddr_in *)addr)->sin_addr)
         == 0)
     {
-        addr.ss_family = AF_INET;
+        addr->ss_family = AF_INET;
     }
     else {
-        rc = parse_inet6(host, (struct sockaddr_in6 *)&addr);
+        rc = parse_inet6(host, (struct sockaddr_in6 *)addr);
         if (rc != 0) {
             return rc == -1 ? 0 : rc;
         }
     }
-    if (family != AF_UNSPEC && family != addr.ss_family) {
+    return family != AF_UNSPEC && family != addr->ss_family ? UV_EAI_ADDRFAMILY
+                                                            : 1;
+}
+
+/* The next of the literals at |*at|, which moves behind it. As parse_one(). */
+static int
+parse_next(const char **at, int family, struct sockaddr_storage *addr)
+{
+    char text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
+    size_t len = strcspn(*at, ",");
+
+    if (len >= sizeof(text)) {
+        return 0;
+    }
+    memcpy(text, *at, len);
+    text[len] = '\0';
+    *at += (*at)[len] == ',' ? len + 1 : len;
+    return parse_one(text, family, addr);
+}
+
+int
+aif_addrs_parse(const char *host, int family, aif_addrs **out)
+{
+    struct sockaddr_storage addr[AIF_ADDRS_MAX];
+    unsigned count = 0;
+    int rc;
+
+    do {
+        rc = parse_next(&host, family, &addr[count]);
+        if (rc <= 0 && rc != UV_EAI_ADDRFAMILY) {
+            return rc;
+        }
+        count += rc == 1;
+    } while (*host != '\0' && count < AIF_ADDRS_MAX);
+    if (count == 0) {
         return UV_EAI_ADDRFAMILY;
     }
-    *out = addrs_new(1);
+    *out = addrs_new(count);
     if (*out == NULL) {
         return AIF_ENOMEM;
     }
-    (*out)->addr[0] = addr;
+    memcpy((*out)->addr, addr, count * sizeof(addr[0]));
     return 1;
 }

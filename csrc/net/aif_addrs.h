@@ -28,9 +28,11 @@ void aif_addrs_unref(aif_addrs *a);
  * AIF_ENOMEM. */
 aif_addrs *aif_addrs_from(const struct addrinfo *found, int *code);
 
-/* Reads the address literal |host|, of |family| or of any (AF_UNSPEC); an IPv6
- * one may have a zone. 1 and *|out|; 0 if |host| is a name; or a negative
- * code: UV_EAI_ADDRFAMILY, UV_EAI_NONAME for an unknown zone, AIF_ENOMEM. */
+/* Reads the address literal |host|, or several with commas between them: those
+ * of |family| or of any (AF_UNSPEC), at most AIF_ADDRS_MAX; an IPv6 one may
+ * have a zone. 1 and *|out|; 0 if one of them is a name; or a negative code:
+ * UV_EAI_ADDRFAMILY if none is left, UV_EAI_NONAME for an unknown zone,
+ * AIF_ENOMEM. */
 int aif_addrs_parse(const char *host, int family, aif_addrs **out);
 
 #endif

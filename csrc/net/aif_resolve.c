@@ -400,12 +400,12 @@ aif_resolve(aif_loop *loop, const char *host, int family, unsigned ttl_ms,
     if (loop->closing) {
         return AIF_ECLOSED;
     }
-    if (len == 0 || len >= sizeof(name)) {
-        return UV_EAI_NONAME;
-    }
-    rc = aif_addrs_parse(host, family, addrs);
+    rc = len == 0 ? 0 : aif_addrs_parse(host, family, addrs);
     if (rc != 0) {
         return rc;
+    }
+    if (len == 0 || len >= sizeof(name)) {
+        return UV_EAI_NONAME;
     }
     r = resolver_of(loop);
     if (r == NULL) {

@@ -38,6 +38,23 @@ Fetch_get_elapsed(PyObject *self, void *Py_UNUSED(closure))
         started == 0 ? 0 : (double)(uv_hrtime() - started) / 1e9);
 }
 
+/* The phase that is under way; "done" once the head of the response is
+ * there. */
+static PyObject *
+Fetch_get_phase(PyObject *self, void *Py_UNUSED(closure))
+{
+    const aif_fetch *f = ((FetchObject *)self)->fetch;
+
+    return PyUnicode_FromString(
+        aif_trace_name(f == NULL ? AIF_PHASE_DONE : f->trace.phase));
+}
+
+static PyObject *
+Fetch_get_dns_cached(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((FetchObject *)self)->dns_cached);
+}
+
 static PyObject *
 Fetch_repr(PyObject *self)
 {
@@ -157,6 +174,8 @@ static PyMemberDef Fetch_members[] = {
 
 static PyGetSetDef Fetch_getset[] = {
     {"elapsed", Fetch_get_elapsed, NULL, NULL, NULL},
+    {"phase", Fetch_get_phase, NULL, NULL, NULL},
+    {"dns_cached", Fetch_get_dns_cached, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -35,6 +35,7 @@ typedef struct FetchObject {
     unsigned ask : 1;   /* policy has a say */
     unsigned running : 1;
     unsigned entered : 1; /* by `async with` */
+    unsigned dns_cached : 1;
     unsigned event_count;
     struct {
         aif_phase phase;

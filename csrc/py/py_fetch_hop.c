@@ -145,7 +145,7 @@ fetch_on_phase(void *user, aif_fetch *f, aif_phase ended)
 {
     FetchObject *self = user;
 
-    (void)f;
+    self->dns_cached = f->dns_cached;
     if (self->trace != NULL && self->event_count < MAX_EVENTS) {
         self->events[self->event_count].phase = ended;
         self->events[self->event_count].at = f->trace.at;
@@ -263,6 +263,8 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
     f->limits.total_due = self->total_due;
     f->max_body = o->max_body;
     f->max_ratio = o->max_ratio;
+    f->addresses = o->addresses_text;
+    f->address_port = (uint16_t)o->address_port;
     f->decode_body = o->decompress;
     f->head_request = !!method_is(method, "HEAD");
     f->idempotent = method_is(method, "GET") || f->head_request

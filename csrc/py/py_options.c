@@ -147,6 +147,8 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->tls_context = Py_XNewRef(base->tls_context);
     o->server_hostname = Py_XNewRef(base->server_hostname);
     o->informational = Py_XNewRef(base->informational);
+    o->addresses = Py_XNewRef(base->addresses);
+    o->address_port = base->address_port;
     o->limits = base->limits;
     o->parse = base->parse;
     o->max_body = base->max_body;
@@ -199,7 +201,7 @@ typedef struct named {
     PyObject *on_cookies, *on_status, *total, *acquire, *dial, *tls, *wait;
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
     PyObject *tls_context, *server_hostname, *allow_private;
-    PyObject *max_ratio, *informational;
+    PyObject *max_ratio, *informational, *addresses, *address_port;
 } named;
 
 static int
@@ -228,9 +230,10 @@ apply_flags(OptionsObject *o, const named *n)
 static int
 apply_limits(OptionsObject *o, const named *n)
 {
-    size_t fields = o->parse.fields;
+    size_t fields = o->parse.fields, port = o->address_port;
 
-    if (read_limit(n->total, &o->limits.total_due) < 0
+    if (read_size(n->address_port, &port) < 0
+        || read_limit(n->total, &o->limits.total_due) < 0
         || read_limit(n->acquire, &o->limits.acquire) < 0
         || read_limit(n->dial, &o->limits.dial) < 0
         || read_limit(n->tls, &o->limits.tls) < 0
@@ -244,6 +247,11 @@ apply_limits(OptionsObject *o, const named *n)
     {
         return -1;
     }
+    if (port > UINT16_MAX) {
+        PyErr_SetString(PyExc_ValueError, "address_port is no port");
+        return -1;
+    }
+    o->address_port = (unsigned)port;
     o->parse.fields = fields > 1000000 ? 1000000 : (unsigned)fields;
     return 0;
 }
@@ -258,12 +266,14 @@ check_name(PyObject *name)
         return 0;
     }
     if (!PyUnicode_Check(name)) {
-        PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
+        PyErr_SetString(PyExc_TypeError,
+                        "server_hostname and addresses must be str");
         return -1;
     }
     nul = PyUnicode_FindChar(name, 0, 0, PyUnicode_GET_LENGTH(name), 1);
     if (nul >= 0) {
-        PyErr_SetString(PyExc_ValueError, "server_hostname holds a NUL");
+        PyErr_SetString(PyExc_ValueError,
+                        "server_hostname or addresses hold a NUL");
     }
     return nul == -1 ? 0 : -1;
 }
@@ -277,13 +287,19 @@ apply_objects(OptionsObject *o, const named *n)
         PyErr_SetString(PyExc_TypeError, "informational must be callable");
         return -1;
     }
-    if (check_name(n->server_hostname) < 0) {
+    if (check_name(n->server_hostname) < 0 || check_name(n->addresses) < 0) {
         return -1;
     }
     read_object(&o->policy, n->policy);
     read_object(&o->tls_context, n->tls_context);
     read_object(&o->server_hostname, n->server_hostname);
     read_object(&o->informational, n->informational);
+    read_object(&o->addresses, n->addresses);
+    o->addresses_text =
+        o->addresses == NULL ? NULL : PyUnicode_AsUTF8(o->addresses);
+    if (o->addresses != NULL && o->addresses_text == NULL) {
+        return -1;
+    }
     if (n->defaults != NULL
         && headers_read(o->st, &o->defaults, n->defaults) < 0)
     {
@@ -292,16 +308,23 @@ apply_objects(OptionsObject *o, const named *n)
     return read_class(o, n->response_class);
 }
 
+static char *option_names[] = {"base",          "response_class",
+                               "stream",        "defaults",
+                               "decompress",    "policy",
+                               "on_cookies",    "on_status",
+                               "total",         "acquire",
+                               "dial",          "tls",
+                               "wait",          "read",
+                               "max_body",      "max_head",
+                               "max_line",      "max_fields",
+                               "tls_context",   "server_hostname",
+                               "allow_private", "max_ratio",
+                               "informational", "addresses",
+                               "address_port",  NULL};
+
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "base",          "response_class", "stream",        "defaults",
-        "decompress",    "policy",         "on_cookies",    "on_status",
-        "total",         "acquire",        "dial",          "tls",
-        "wait",          "read",           "max_body",      "max_head",
-        "max_line",      "max_fields",     "tls_context",   "server_hostname",
-        "allow_private", "max_ratio",      "informational", NULL};
     core_state *st = state_of_type(type);
     named n = {0};
     aif_err err = {0};
@@ -309,12 +332,13 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOO:Options", names, &n.base,
-            &n.response_class, &n.stream, &n.defaults, &n.decompress,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
+            &n.base, &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
             &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
-            &n.allow_private, &n.max_ratio, &n.informational))
+            &n.allow_private, &n.max_ratio, &n.informational, &n.addresses,
+            &n.address_port))
     {
         return NULL;
     }
@@ -366,6 +390,7 @@ Options_clear(PyObject *self)
     Py_CLEAR(o->tls_context);
     Py_CLEAR(o->server_hostname);
     Py_CLEAR(o->informational);
+    Py_CLEAR(o->addresses);
     return 0;
 }
 

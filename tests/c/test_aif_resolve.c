@@ -296,6 +296,33 @@ text_of(const asker *a, unsigned i)
 /* -- Literals ----------------------------------------------------------- */
 
 static void
+test_lists_of_literals(void)
+{
+    char many[70 * 10 + 1];
+    size_t used = 0;
+    asker a = {0};
+
+    begin();
+    CHECK_EQ_INT(ask(&a, "::1,127.0.0.1,192.0.2.7", AF_UNSPEC, 0), 1);
+    CHECK_EQ_INT(a.addrs->count, 3);
+    CHECK(strcmp(text_of(&a, 0), "::1") == 0);
+    CHECK(strcmp(text_of(&a, 2), "192.0.2.7") == 0);
+    CHECK_EQ_INT(ask(&a, "::1,127.0.0.1", AF_INET, 0), 1);
+    CHECK_EQ_INT(a.addrs->count, 1);
+    CHECK(strcmp(text_of(&a, 0), "127.0.0.1") == 0);
+    CHECK_EQ_INT(ask(&a, "::1,::2", AF_INET, 0), UV_EAI_ADDRFAMILY);
+    for (int i = 0; i < 70; i++) {
+        memcpy(many + used, "127.0.0.1,", 10);
+        used += 10;
+    }
+    many[used - 1] = '\0';
+    CHECK_EQ_INT(ask(&a, many, AF_UNSPEC, 0), 1);
+    CHECK_EQ_INT(a.addrs->count, AIF_ADDRS_MAX);
+    drop(&a);
+    end();
+}
+
+static void
 test_literals(void)
 {
     static const char *const bad[] = {"fe80::1%nosuchinterface", "fe80::1%",
@@ -664,6 +691,7 @@ main(void)
     CHECK_EQ_INT(uv_mutex_init(&gate_lock), 0);
     CHECK_EQ_INT(uv_cond_init(&gate_moved), 0);
     test_literals();
+    test_lists_of_literals();
     test_refused_names();
     test_cache();
     test_failures_are_not_cached();

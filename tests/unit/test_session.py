@@ -66,9 +66,6 @@ def test_unknown_parameters(name):
     ("name", "value"),
     [
         ("proxy", "http://p/"),
-        ("trace_configs", [object()]),
-        ("middlewares", (object(),)),
-        ("request_class", object),
     ],
 )
 def test_parameters_for_later(name, value):
@@ -275,8 +272,8 @@ async def test_detached_connectors_stay_open():
         ({"force_close": True, "keepalive_timeout": 5}, ValueError),
         ({"ssl": 5}, TypeError),
         ({"nonsense": 5}, TypeError),
-        ({"resolver": object()}, NotImplementedError),
-        ({"verify_ssl": False, "ssl": False}, ValueError),
+        ({"resolver": object()}, TypeError),
+        ({"socket_factory": print}, NotImplementedError),
     ],
 )
 def test_wrong_arguments_of_connectors(arguments, kind):

@@ -1,0 +1,98 @@
+"""Resolvers for TCPConnector(resolver=...). Without one the engine looks names
+up itself, in libuv's threads."""
+
+from __future__ import annotations
+
+import socket
+from asyncio import get_running_loop
+from typing import TYPE_CHECKING, Any
+
+from .abc import AbstractResolver, ResolveResult
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+__all__ = ("AsyncResolver", "DefaultResolver", "ThreadedResolver")
+
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class ThreadedResolver(AbstractResolver):
+    """The system's lookup, in a thread of the loop's executor."""
+
+    def __init__(self, loop: AbstractEventLoop | None = None) -> None:
+        self._loop = loop
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of |host|. socket.gaierror."""
+        loop = self._loop or get_running_loop()
+        infos = await loop.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+        )
+        found: list[ResolveResult] = []
+        for kind, _, proto, _, address in infos:
+            literal = str(address[0])
+            if kind == socket.AF_INET6 and len(address) == 4 and address[3]:
+                literal = f"{literal.partition('%')[0]}%{address[3]}"
+            found.append(
+                ResolveResult(
+                    hostname=host,
+                    host=literal,
+                    port=int(address[1]),
+                    family=int(kind),
+                    proto=proto,
+                    flags=_NUMERIC,
+                )
+            )
+        return found
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class AsyncResolver(AbstractResolver):
+    """Lookup by the aiodns package, which must be installed. RuntimeError."""
+
+    def __init__(self, loop: AbstractEventLoop | None = None, *args: Any, **kwargs: Any) -> None:
+        try:
+            import aiodns  # type: ignore[import-not-found]
+        except ImportError:
+            raise RuntimeError("Resolver requires aiodns library") from None
+        self._resolver: Any = aiodns.DNSResolver(*args, **kwargs)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of |host|. OSError."""
+        try:
+            answer = await self._resolver.getaddrinfo(
+                host, port=port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+            )
+        except Exception as error:
+            text = error.args[1] if len(error.args) > 1 else "DNS lookup failed"
+            raise OSError(None, text) from error
+        found: list[ResolveResult] = []
+        for node in answer.nodes:
+            literal = node.addr[0]
+            found.append(
+                ResolveResult(
+                    hostname=host,
+                    host=literal.decode("ascii") if isinstance(literal, bytes) else literal,
+                    port=node.addr[1],
+                    family=node.family,
+                    proto=0,
+                    flags=_NUMERIC,
+                )
+            )
+        if not found:
+            raise OSError(None, "DNS lookup failed")
+        return found
+
+    async def close(self) -> None:
+        """Gives the resolver's sockets up."""
+        self._resolver.cancel()
+
+
+DefaultResolver = ThreadedResolver
