@@ -152,7 +152,9 @@ class ClientRequest:
             return
         from .body import encode_data
 
-        content, kind = encode_data(body)
+        from .sending import Source
+
+        content, kind = (body, None) if isinstance(body, Source) else encode_data(body)
         if isinstance(content, (bytes, bytearray, memoryview)):
             content = BodyBytes(content)
             if "Content-Length" not in self.headers and not self.chunked and not self.compress:

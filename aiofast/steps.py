@@ -220,8 +220,8 @@ class Steps:
             trust_env=session.trust_env,
             server_hostname=self.settings.get("server_hostname"),
         )
-        if request._body is not None:
-            self.data = self.data if isinstance(self.data, bytes) else request._body
+        if request._body is not None:  # which the next hop sends again
+            self.data, self.kind = request._body, request.headers.get("Content-Type")
         return request
 
     def _cookies_for(self, url: str) -> list[tuple[str, str]]:
