@@ -151,7 +151,6 @@ class ClientRequest:
             self._body = None
             return
         from .body import encode_data
-
         from .sending import Source
 
         content, kind = (body, None) if isinstance(body, Source) else encode_data(body)
