@@ -135,8 +135,15 @@ if TYPE_CHECKING:
         open_unix_connection,
         start_tls,
     )
+    from .typedefs import (
+        AddrInfoType,
+        ClientHandlerType,
+        ClientMiddlewareType,
+        SocketFactoryType,
+    )
 
 __all__ = (
+    "AddrInfoType",
     "AsyncIterablePayload",
     "AsyncResolver",
     "BadContentDispositionHeader",
@@ -155,7 +162,9 @@ __all__ = (
     "ClientConnectorError",
     "ClientConnectorSSLError",
     "ClientError",
+    "ClientHandlerType",
     "ClientHttpProxyError",
+    "ClientMiddlewareType",
     "ClientOSError",
     "ClientPayloadError",
     "ClientProxyConnectionError",
@@ -200,6 +209,7 @@ __all__ = (
     "ServerFingerprintMismatch",
     "ServerSentEvent",
     "ServerTimeoutError",
+    "SocketFactoryType",
     "SocketTimeoutError",
     "StreamReader",
     "StreamResponse",
@@ -269,6 +279,10 @@ _LATE = {
     "DefaultResolver": "resolver",
     "NamedPipeConnector": "connector",
     "DigestAuthMiddleware": "digest",
+    "AddrInfoType": "typedefs",
+    "ClientHandlerType": "typedefs",
+    "ClientMiddlewareType": "typedefs",
+    "SocketFactoryType": "typedefs",
     "TraceConfig": "tracing",
     "TraceRequestStartParams": "tracing",
     "TraceRequestChunkSentParams": "tracing",
@@ -341,6 +355,7 @@ _SUBMODULES = frozenset(
         "abc",
         "client",
         "client_exceptions",
+        "client_proto",
         "client_reqrep",
         "connector",
         "cookiejar",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from .errors import ConnectionKey, RequestInfo
 from .fields import ContentDisposition
 from .fingerprint import Fingerprint
@@ -14,5 +16,6 @@ __all__ = (
     "ConnectionKey",
     "ContentDisposition",
     "Fingerprint",
+    "MappingProxyType",
     "RequestInfo",
 )

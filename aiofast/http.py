@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from .http_exceptions import HttpProcessingError
 from .response import HttpVersion, HttpVersion10, HttpVersion11
 from .settings import USER_AGENT as SERVER_SOFTWARE
 
+RESPONSES = {int(status): (status.phrase, status.description) for status in HTTPStatus}
+
 __all__ = (
+    "RESPONSES",
     "SERVER_SOFTWARE",
     "HttpProcessingError",
     "HttpVersion",

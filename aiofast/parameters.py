@@ -45,7 +45,7 @@ def refuse(who: str, given: Mapping[str, Any], later: frozenset[str]) -> None:
     for name, value in given.items():
         if name not in later:
             raise TypeError(f"{who}() got an unexpected keyword argument {name!r}")
-        if value not in (None, False, (), []):
+        if value not in (None, False, (), [], {}):
             raise NotImplementedError(f"{who}: {name} is not there yet")
 
 
@@ -63,6 +63,8 @@ def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
                 changes[_SETTINGS[name]] = value
         elif name not in ("read_until_eof", "read_bufsize", "version", "loop"):
             rest[name] = value
+    if not rest.get("proxy"):
+        rest.pop("proxy_headers", None)  # they are for a proxy alone
     refuse("ClientSession._request", rest, _LATER_IN_REQUEST)
     return changes
 

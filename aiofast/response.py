@@ -247,6 +247,10 @@ class ClientResponse(BodyFormats, ResponseBase):
         return self.history
 
     @property
+    def _released(self) -> bool:
+        return self.complete and self._body is None
+
+    @property
     def _raw_cookie_headers(self) -> tuple[str, ...]:
         return tuple(self.headers.getall("Set-Cookie", ()))
 

@@ -254,7 +254,7 @@ class ClientSession(SessionSettings):
             and not self._middlewares
         )
         # Programs replace _request(), in a subclass or while they test.
-        self._short = type(self)._request if short else None
+        self._short = _OURS if short and type(self)._request is _OURS else None
 
     # --- requests ---
 
@@ -594,3 +594,4 @@ def _resolving(
 
 
 _Fetch = _core.Fetch
+_OURS = ClientSession._request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel
 from typing import Any
 
@@ -27,10 +27,18 @@ _CookieValue = str | BaseCookie[str] | Morsel[Any]
 LooseCookiesMappings = Mapping[str, _CookieValue]
 LooseCookiesIterables = Iterable[tuple[str, _CookieValue]]
 LooseCookies = LooseCookiesMappings | LooseCookiesIterables | BaseCookie[str]
+# (family, type, protocol, canonical name, address), as of getaddrinfo().
+AddrInfoType = tuple[int, int, int, str, tuple[Any, ...]]
+SocketFactoryType = Callable[[AddrInfoType], Any]
+ClientHandlerType = Callable[[Any], Awaitable[Any]]
+ClientMiddlewareType = Callable[[Any, ClientHandlerType], Awaitable[Any]]
 PathLike = str | os.PathLike[str]
 
 __all__ = (
+    "AddrInfoType",
     "Byteish",
+    "ClientHandlerType",
+    "ClientMiddlewareType",
     "JSONBytesEncoder",
     "JSONDecoder",
     "JSONEncoder",
@@ -41,5 +49,6 @@ __all__ = (
     "PathLike",
     "Query",
     "RawHeaders",
+    "SocketFactoryType",
     "StrOrURL",
 )
