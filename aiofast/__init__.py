@@ -69,6 +69,7 @@ from .timeouts import ClientTimeout
 __path__ = answer_for(__path__)
 
 if TYPE_CHECKING:
+    from .clientrequest import ClientRequest
     from .connector import BaseConnector, NamedPipeConnector, TCPConnector, UnixConnector
     from .cookies import CookieJar, DummyCookieJar
     from .digest import DigestAuthMiddleware
@@ -102,7 +103,6 @@ if TYPE_CHECKING:
         get_payload,
         payload_type,
     )
-    from .request import ClientRequest
     from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
     from .session import ClientSession
     from .sessionless import request
@@ -273,7 +273,7 @@ __all__ = (
 # first used.
 _LATE = {
     "BaseConnector": "connector",
-    "ClientRequest": "request",
+    "ClientRequest": "clientrequest",
     "AsyncResolver": "resolver",
     "ThreadedResolver": "resolver",
     "DefaultResolver": "resolver",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from .clientrequest import ClientRequest
 from .errors import ConnectionKey, RequestInfo
 from .fields import ContentDisposition
 from .fingerprint import Fingerprint
-from .request import ClientRequest
 from .response import ClientResponse
 
 __all__ = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ._core import Pool, Wait
     from .abc import AbstractResolver, ResolveResult
-    from .request import ClientRequest
+    from .clientrequest import ClientRequest
     from .tracing import Trace
 
 __all__ = ("BaseConnector", "NamedPipeConnector", "TCPConnector", "UnixConnector")

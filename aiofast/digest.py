@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from .request import ClientRequest
+    from .clientrequest import ClientRequest
     from .response import ClientResponse
 
 __all__ = ("DigestAuthMiddleware",)

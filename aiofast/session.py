@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 
     from ._core import Fetch
     from .body import Body
+    from .clientrequest import ClientRequest
     from .connector import BaseConnector
     from .outgoing import Headers, Pairs, StrOrURL
-    from .request import ClientRequest
     from .session_settings import RaiseForStatus
     from .tracing import TraceConfig
 

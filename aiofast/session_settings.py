@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from ._core import Pool
+    from .clientrequest import ClientRequest
     from .connector import BaseConnector
     from .outgoing import StrOrURL
-    from .request import ClientRequest
     from .response import ClientResponse, HttpVersion
     from .timeouts import ClientTimeout
 
@@ -64,7 +64,7 @@ class SessionSettings:
 
     @property
     def _request_class(self) -> type[ClientRequest]:
-        from .request import ClientRequest
+        from .clientrequest import ClientRequest
 
         return self._given_request_class or ClientRequest
 

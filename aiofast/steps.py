@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
     from yarl import URL
 
-    from .request import ClientRequest
+    from .clientrequest import ClientRequest
     from .response import ClientResponse
     from .tracing import Trace
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._core import Fetch, Pool
-    from .request import ClientRequest
+    from .clientrequest import ClientRequest
     from .response import ClientResponse
     from .tracing import Trace
 

@@ -188,3 +188,12 @@ async def test_a_body_that_was_read_is_there_after_the_stream(first):
         assert await found.json() == [1]
         assert await found.content.read() == b""
         assert await found.read() == b"[1]"
+
+
+async def test_request_without_a_session():
+    from aiofast.clientrequest import ClientRequest
+
+    assert ClientRequest is aiofast.ClientRequest
+    server = Scripted([forever(answer(b"ok"))])
+    async with aiofast.request("GET", server.url) as found:
+        assert await found.text() == "ok"
