@@ -126,6 +126,7 @@ class Options:
         address_port: int = 0,
         # False: connect to public addresses alone, whatever names resolve to.
         allow_private: bool = True,
+        http10: bool = False,
         # Decoded bytes for each coded one, once more than 1 MiB has come.
         max_ratio: int | None = None,
         # Called with (status, headers) as a 1xx response comes.

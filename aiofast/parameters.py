@@ -49,6 +49,13 @@ def refuse(who: str, given: Mapping[str, Any], later: frozenset[str]) -> None:
             raise NotImplementedError(f"{who}: {name} is not there yet")
 
 
+def is_http10(version: Any) -> bool:
+    """True for HTTP/1.0, False for 1.1. ValueError for any other |version|."""
+    if version not in ((1, 0), (1, 1)):
+        raise ValueError(f"version must be HTTP/1.0 or 1.1, not {version!r}")
+    return bool(version == (1, 0))
+
+
 def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
     """What a request's |settings| change, by the names of OptionsCache."""
     changes: dict[str, Any] = {}
@@ -61,7 +68,9 @@ def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
         elif name in _SETTINGS:
             if value is not None:
                 changes[_SETTINGS[name]] = value
-        elif name not in ("read_until_eof", "read_bufsize", "version", "loop"):
+        elif name == "version":
+            changes["http10"] = is_http10(value)
+        elif name not in ("read_until_eof", "read_bufsize", "loop"):
             rest[name] = value
     if not rest.get("proxy"):
         rest.pop("proxy_headers", None)  # they are for a proxy alone

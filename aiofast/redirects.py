@@ -91,6 +91,8 @@ def next_hop(fetch: Fetch[Any], response: ResponseBase) -> Hop | None:
         url, login = target(fetch.url, location)
     except ClientError as error:
         error.add_note(f"in the Location of {redact(fetch.url)}")
+        if not isinstance(error, InvalidURL):
+            error.url = redact(fetch.url)
         _describe(error, fetch)
         raise
     method, body, headers = fetch.method, fetch.body, header_pairs(fetch.headers)

@@ -36,6 +36,7 @@ from .parameters import (
     checked_base,
     expect_known,
     hops,
+    is_http10,
     merged_ssl,
     refuse,
     refuse_proxies_of_environment,
@@ -43,7 +44,7 @@ from .parameters import (
     warn_auth,
 )
 from .redirects import same_origin
-from .response import ClientResponse, HttpVersion, HttpVersion10, HttpVersion11
+from .response import ClientResponse, HttpVersion, HttpVersion11
 from .session_settings import SessionSettings
 from .settings import MAX_REDIRECTS, NATIVE, OptionsCache, default_headers
 
@@ -82,7 +83,8 @@ class ClientSession(SessionSettings):
     json_serialize=json.dumps, json_serialize_bytes; response_class.
     auto_decompress=True, max_line_size=8190, max_field_size=8190, max_headers=128.
     fallback_charset_resolver: names the encoding of a text that names none.
-    version, read_bufsize, requote_redirect_url, loop, ssl_shutdown_timeout: taken.
+    version: HttpVersion10 sends HTTP/1.0, once on a connection unless kept by hand.
+    read_bufsize, requote_redirect_url, loop, ssl_shutdown_timeout: taken.
     Its own: allow_private=True (False: only public addresses are connected to,
     PrivateAddressError for others; also for a request).
 
@@ -128,8 +130,7 @@ class ClientSession(SessionSettings):
     ) -> None:
         self._closed = True  # until all is well, for __del__
         refuse("ClientSession", unsupported, LATER_IN_SESSION)
-        if version not in (HttpVersion10, HttpVersion11):
-            raise ValueError(f"version must be HTTP/1.0 or 1.1, not {version!r}")
+        old = is_http10(version)
         if trust_env:
             refuse_proxies_of_environment()
         self._base_url = checked_base(base_url)
@@ -172,6 +173,8 @@ class ClientSession(SessionSettings):
             response_class = _resolving(response_class, fallback_charset_resolver)
         if response_class is not ClientResponse:
             settings["response_class"] = response_class
+        if old:
+            settings["http10"] = True
         if not allow_private:
             settings["allow_private"] = False
         if not auto_decompress:

@@ -31,6 +31,8 @@ def request(
     with`. Goes over the connections of the running loop, or of |connector|.
     Parameters and errors as ClientSession.request(). Cookies are not kept."""
     global _sessionless
+    if version is not HttpVersion11:
+        kwargs["version"] = version
     if connector is not None:
         session = ClientSession(
             connector=connector, connector_owner=False, cookie_jar=DummyCookieJar()

@@ -12,6 +12,7 @@
 #include "base/aif_ascii.h"
 
 #define VERSION_TAIL " HTTP/1.1\r\n"
+#define OLD_VERSION_TAIL " HTTP/1.0\r\n" /* of the same length */
 #define HOST_HEAD "Host: "
 #define CHUNKED_LINE "Transfer-Encoding: chunked\r\n"
 #define LENGTH_HEAD "Content-Length: "
@@ -249,6 +250,11 @@ check_start(plan *p)
                            "the request target is empty or has a byte that "
                            "may not stand in a request line");
     }
+    if (head->old && head->body == AIF_H1_CHUNKED) {
+        return aif_err_set(p->err, AIF_EINVAL,
+                           "a body of unknown length cannot go out with "
+                           "HTTP/1.0");
+    }
     if (head->body < AIF_H1_CHUNKED) {
         return aif_err_set(p->err, AIF_EINVAL,
                            "the body's length is negative");
@@ -361,7 +367,9 @@ put_head(char *to, const plan *p, const char *framing, size_t framing_len)
     to = put(to, head->method.ptr, head->method.len);
     *to++ = ' ';
     to = put(to, head->target.ptr, head->target.len);
-    to = put(to, VERSION_TAIL HOST_HEAD, sizeof(VERSION_TAIL HOST_HEAD) - 1);
+    to = put(to,
+             head->old ? OLD_VERSION_TAIL HOST_HEAD : VERSION_TAIL HOST_HEAD,
+             sizeof(VERSION_TAIL HOST_HEAD) - 1);
     if (p->host.len > 0) {
         to = put(to, p->host.ptr, p->host.len);
     }

@@ -23,6 +23,7 @@ typedef struct aif_h1head {
     const aif_header *defaults; /* each sent unless |fields| has its name */
     aif_slice lines; /* |defaults| by aif_h1write_lines(), or none */
     int64_t body;    /* length, AIF_H1_NO_BODY or AIF_H1_CHUNKED */
+    int old;         /* says HTTP/1.0, which has no chunked coding */
 } aif_h1head;
 
 /* Appends the head with its empty line to |out|: request line, Host first

@@ -271,7 +271,10 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
                     || method_is(method, "PUT") || method_is(method, "DELETE")
                     || method_is(method, "OPTIONS")
                     || method_is(method, "TRACE");
-    f->close_after = !!aif_header_has_token(fields, "connection", "close");
+    f->close_after =
+        aif_header_has_token(fields, "connection", "close")
+        || (o->http10
+            && !aif_header_has_token(fields, "connection", "keep-alive"));
     f->body = self->view.buf;
     f->body_len = (size_t)self->view.len;
     f->upload = self->upload == NULL ? NULL : &self->upload->core;
@@ -365,6 +368,7 @@ start_hop_at(FetchObject *self, const aif_url *u, const aif_header *fields,
         .authority = aif_url_authority(u),
         .fields = fields,
         .defaults = &self->options->defaults,
+        .old = self->options->http10,
         .lines =
             aif_buf_slice(&self->options->lines, 0, self->options->lines.len),
     };

@@ -158,6 +158,7 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->on_cookies = base->on_cookies;
     o->on_status = base->on_status;
     o->public_only = base->public_only;
+    o->http10 = base->http10;
     return with_defaults ? copy_header(&o->defaults, &base->defaults) : 0;
 }
 
@@ -202,6 +203,7 @@ typedef struct named {
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
     PyObject *tls_context, *server_hostname, *allow_private;
     PyObject *max_ratio, *informational, *addresses, *address_port;
+    PyObject *http10;
 } named;
 
 static int
@@ -209,13 +211,14 @@ apply_flags(OptionsObject *o, const named *n)
 {
     int stream = o->stream, decompress = o->decompress;
     int cookies = o->on_cookies, status = o->on_status;
-    int allow_private = !o->public_only;
+    int allow_private = !o->public_only, http10 = o->http10;
 
     if (read_flag(n->stream, &stream) < 0
         || read_flag(n->decompress, &decompress) < 0
         || read_flag(n->on_cookies, &cookies) < 0
         || read_flag(n->on_status, &status) < 0
-        || read_flag(n->allow_private, &allow_private) < 0)
+        || read_flag(n->allow_private, &allow_private) < 0
+        || read_flag(n->http10, &http10) < 0)
     {
         return -1;
     }
@@ -224,6 +227,7 @@ apply_flags(OptionsObject *o, const named *n)
     o->on_cookies = cookies ? 1 : 0;
     o->on_status = status ? 1 : 0;
     o->public_only = allow_private ? 0 : 1;
+    o->http10 = http10 ? 1 : 0;
     return 0;
 }
 
@@ -320,7 +324,8 @@ static char *option_names[] = {"base",          "response_class",
                                "tls_context",   "server_hostname",
                                "allow_private", "max_ratio",
                                "informational", "addresses",
-                               "address_port",  NULL};
+                               "address_port",  "http10",
+                               NULL};
 
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -332,13 +337,13 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
             &n.base, &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
             &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
             &n.allow_private, &n.max_ratio, &n.informational, &n.addresses,
-            &n.address_port))
+            &n.address_port, &n.http10))
     {
         return NULL;
     }

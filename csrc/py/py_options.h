@@ -28,6 +28,7 @@ typedef struct OptionsObject {
     unsigned on_cookies : 1;
     unsigned on_status : 1;
     unsigned public_only : 1;
+    unsigned http10 : 1;
 } OptionsObject;
 
 /* The ssl.SSLContext, borrowed; a function is called once and replaced by what

@@ -548,6 +548,29 @@ test_odd_heads(void)
     aif_buf_fini(&out);
 }
 
+static void
+test_old_version(void)
+{
+    aif_h1head head = {.method = slice("POST"),
+                       .target = slice("/"),
+                       .authority = slice("h"),
+                       .body = 3,
+                       .old = 1};
+    aif_err err;
+    aif_buf out;
+
+    aif_buf_init(&out, 1000);
+    CHECK_EQ_INT(aif_h1write_head(&out, &head, NULL), 0);
+    CHECK_EQ_SLICE(aif_buf_slice(&out, 0, out.len),
+                   "POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 3\r\n\r\n");
+    aif_buf_reset(&out, 1000);
+    head.body = AIF_H1_CHUNKED;
+    CHECK_EQ_INT(aif_h1write_head(&out, &head, &err), AIF_EINVAL);
+    CHECK(strstr(err.text, "HTTP/1.0") != NULL);
+    CHECK_EQ_INT(out.len, 0);
+    aif_buf_fini(&out);
+}
+
 /* The filter of names lets every default through that is not overridden. */
 static void
 test_many_names(void)
@@ -713,15 +736,11 @@ int
 main(void)
 {
     static const check_test tests[] = {
-        CHECK_TEST(test_good),
-        CHECK_TEST(test_bad),
-        CHECK_TEST(test_every_byte),
-        CHECK_TEST(test_odd_heads),
-        CHECK_TEST(test_many_names),
-        CHECK_TEST(test_no_memory),
-        CHECK_TEST(test_chunk),
-        CHECK_TEST(test_last_chunk),
-        CHECK_TEST(test_last_chunk_refuses),
+        CHECK_TEST(test_good),        CHECK_TEST(test_bad),
+        CHECK_TEST(test_every_byte),  CHECK_TEST(test_odd_heads),
+        CHECK_TEST(test_old_version), CHECK_TEST(test_many_names),
+        CHECK_TEST(test_no_memory),   CHECK_TEST(test_chunk),
+        CHECK_TEST(test_last_chunk),  CHECK_TEST(test_last_chunk_refuses),
     };
 
     return CHECK_RUN(tests);

@@ -39,6 +39,7 @@ async def test_a_location_that_leads_nowhere(location, text):
     assert (error.method, error.phase) == ("GET", "wait")
     assert error.elapsed > 0
     assert f"127.0.0.1:{server.port}" in error.__notes__[0]
+    assert error.url == (location if text is None else f"{server.url}/")
 
 
 @pytest.mark.parametrize("url", ["http://h\r\nX: y/", "ftp://h/\r\n\x1b", "http://h/\u2028\r"])

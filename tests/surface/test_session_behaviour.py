@@ -197,3 +197,23 @@ async def test_request_without_a_session():
     server = Scripted([forever(answer(b"ok"))])
     async with aiofast.request("GET", server.url) as found:
         assert await found.text() == "ok"
+
+
+async def test_http_1_0():
+    """The request says so, and its connection is used once unless asked for more."""
+    server = Scripted([forever(answer(b"x"))])
+    old = aiofast.HttpVersion10
+    async with aiofast.ClientSession(version=old) as session:
+        assert session.version == (1, 0)
+        for headers in (None, None, {"Connection": "keep-alive"}, {"Connection": "keep-alive"}):
+            async with session.post(f"{server.url}/", data=b"ab", headers=headers) as found:
+                assert await found.read() == b"x"
+        with pytest.raises(ValueError, match=r"HTTP/1\.0"):
+            await session.post(f"{server.url}/", data=iter([b"a"]))
+    assert [each.version for each in server.requests] == ["HTTP/1.0"] * 4
+    assert [each.connection for each in server.requests] == [0, 1, 2, 2]
+    found = await aiofast.request("GET", f"{server.url}/", version=old)
+    found.release()
+    assert server.requests[-1].version == "HTTP/1.0"
+    with pytest.raises(ValueError, match="version"):
+        aiofast.ClientSession(version=(2, 0))
