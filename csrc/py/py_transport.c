@@ -103,6 +103,10 @@ transport_set_protocol(TransportObject *t, PyObject *protocol)
     if (buffered < 0) {
         return -1;
     }
+    /* uvloop looks at the methods alone; protocols written for it work too. */
+    if (!buffered && PyObject_HasAttrString(protocol, "get_buffer")) {
+        buffered = !PyObject_HasAttrString(protocol, "data_received");
+    }
     t->buffered = buffered ? 1 : 0;
     Py_XSETREF(t->protocol, Py_NewRef(protocol));
     return 0;

@@ -403,6 +403,34 @@ async def test_one_left_open_is_told_of() -> None:
             os.fstat(fd)
 
 
+async def test_buffered_by_its_methods_alone() -> None:
+    """As uvloop has it; asyncio asks for the class."""
+
+    class Duck(asyncio.BaseProtocol):
+        def __init__(self) -> None:
+            self.memory = bytearray(10)
+            self.got = bytearray()
+            self.lost = asyncio.get_running_loop().create_future()
+
+        def get_buffer(self, sizehint: int) -> bytearray:
+            return self.memory
+
+        def buffer_updated(self, nbytes: int) -> None:
+            self.got += self.memory[:nbytes]
+
+        def eof_received(self) -> None: ...
+
+        def connection_lost(self, exc: BaseException | None) -> None:
+            self.lost.set_result(exc)
+
+    async with serving(echo) as where:
+        transport, protocol = await aiofast.create_connection(Duck, *where)
+        transport.write(b"more than ten bytes")
+        await until(lambda: protocol.got == b"more than ten bytes")
+        transport.close()
+        await protocol.lost
+
+
 def test_a_loop_that_ends_first() -> None:
     async def main() -> Any:
         transport, _ = await aiofast.create_connection(Recorder, *listener.getsockname())
