@@ -201,10 +201,11 @@ class TraceConfig:
             signal.freeze()
 
     def __getattr__(self, name: str) -> Signal[Any]:
-        try:
-            return self._signals[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        # By aiohttp's inner names too, which some programs look at.
+        signal: Signal[Any] | None = vars(self).get("_signals", {}).get(name.removeprefix("_"))
+        if signal is None:
+            raise AttributeError(name)
+        return signal
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *_SIGNALS})

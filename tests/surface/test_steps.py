@@ -377,3 +377,12 @@ async def test_a_pinned_certificate(authority):
         aiofast.Fingerprint(b"short")
     with pytest.raises(ValueError, match="insecure"):
         aiofast.Fingerprint(b"x" * 20)
+
+
+def test_a_trace_config_can_be_copied():
+    import copy
+
+    config = aiofast.TraceConfig()
+    assert copy.copy(config).on_request_start is config._on_request_start
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = config.nonsense
