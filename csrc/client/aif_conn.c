@@ -312,8 +312,7 @@ aif_conn_open(aif_pool *p, aif_origin *o, aif_fetch *f, aif_err *err)
     if (c == NULL) {
         return aif_err_set(err, AIF_ENOMEM, "out of memory");
     }
-    c->parser = aif_h1parse_new(AIF_H1_RESPONSE, &p->settings.parse,
-                                &aif_conn_parse_cbs, c);
+    c->parser = aif_h1parse_new(AIF_H1_RESPONSE, NULL, &aif_conn_parse_cbs, c);
     if (c->parser == NULL) {
         aif_mem_free(c);
         return aif_err_set(err, AIF_ENOMEM, "out of memory");

@@ -269,6 +269,7 @@ aif_conn_begin(aif_conn *c, aif_fetch *f)
     c->keep = 0;
     c->keep_ns = 0;
     c->drained = 0;
+    aif_h1parse_set_limits(c->parser, &f->parse);
     aif_h1parse_reset(c->parser, f->head_request);
     aif_fetch_ready(f, c);
     if (c->state != AIF_CONN_CLOSED) {

@@ -107,7 +107,8 @@ struct aif_fetch {
     const aif_fetch_cbs *cbs;
     void *user;
     aif_fetch_limits limits;
-    uint64_t max_body;     /* decoded bytes; UINT64_MAX for no ceiling */
+    aif_h1parse_limits parse; /* ceilings of the response's framing */
+    uint64_t max_body;        /* decoded bytes; UINT64_MAX for no ceiling */
     unsigned max_ratio;    /* decoded bytes for each coded one, looked at from
                             AIF_RATIO_FLOOR on; 0 for no ceiling */
     const char *addresses; /* where a new connection goes, instead of to what

@@ -74,7 +74,6 @@ typedef struct aif_pool_settings {
     unsigned race_ms;
     const char *unix_path;             /* borrowed for the pool's life */
     const struct sockaddr *local_addr; /* the same */
-    aif_h1parse_limits parse;
 } aif_pool_settings;
 
 struct aif_pool {

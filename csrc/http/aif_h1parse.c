@@ -218,12 +218,33 @@ limit_or(size_t limit, size_t fallback)
     return limit == 0 ? fallback : limit;
 }
 
+void
+aif_h1parse_set_limits(aif_h1parse *p, const aif_h1parse_limits *limits)
+{
+    static const aif_h1parse_limits defaults;
+    const aif_h1parse_limits *l = limits != NULL ? limits : &defaults;
+
+    if (p->limits.head != 0 && memcmp(&p->asked, l, sizeof(*l)) == 0) {
+        return; /* Nearly all messages of a connection have the same. */
+    }
+    p->asked = *l;
+    p->limits.head = limit_or(l->head, AIF_MAX_HEAD);
+    p->limits.line = limit_or(l->line, AIF_MAX_LINE);
+    p->limits.fields = l->fields != 0 ? l->fields : AIF_MAX_FIELDS;
+    p->limits.trailer = limit_or(l->trailer, AIF_MAX_TRAILER);
+    p->limits.chunk_line = limit_or(l->chunk_line, AIF_MAX_CHUNK_LINE);
+    p->limits.informational =
+        l->informational != 0 ? l->informational : AIF_MAX_INFORMATIONAL;
+    p->start.text.max = p->limits.line;
+    p->field.line.max = p->limits.line;
+    aif_header_limit(&p->header, p->limits.head, p->limits.fields);
+    aif_header_limit(&p->trailer, p->limits.trailer, p->limits.fields);
+}
+
 aif_h1parse *
 aif_h1parse_new(aif_h1_kind kind, const aif_h1parse_limits *limits,
                 const aif_h1parse_cbs *cbs, void *user)
 {
-    static const aif_h1parse_limits defaults;
-    const aif_h1parse_limits *l = limits != NULL ? limits : &defaults;
     reader *r = aif_mem_zalloc(sizeof(*r));
     aif_h1parse *p;
 
@@ -234,17 +255,11 @@ aif_h1parse_new(aif_h1_kind kind, const aif_h1parse_limits *limits,
     p->kind = kind;
     p->cbs = cbs;
     p->user = user;
-    p->limits.head = limit_or(l->head, AIF_MAX_HEAD);
-    p->limits.line = limit_or(l->line, AIF_MAX_LINE);
-    p->limits.fields = l->fields != 0 ? l->fields : AIF_MAX_FIELDS;
-    p->limits.trailer = limit_or(l->trailer, AIF_MAX_TRAILER);
-    p->limits.chunk_line = limit_or(l->chunk_line, AIF_MAX_CHUNK_LINE);
-    p->limits.informational =
-        l->informational != 0 ? l->informational : AIF_MAX_INFORMATIONAL;
-    aif_h1start_init(&p->start, p->limits.line);
-    aif_h1field_init(&p->field, p->limits.line);
-    aif_header_init(&p->header, p->limits.head, p->limits.fields);
-    aif_header_init(&p->trailer, p->limits.trailer, p->limits.fields);
+    aif_h1start_init(&p->start, 0);
+    aif_h1field_init(&p->field, 0);
+    aif_header_init(&p->header, 0, 0);
+    aif_header_init(&p->trailer, 0, 0);
+    aif_h1parse_set_limits(p, limits);
     init_second(r);
     aif_h1parse_reset(p, 0);
     return p;

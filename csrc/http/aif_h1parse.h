@@ -84,6 +84,10 @@ aif_h1parse *aif_h1parse_new(aif_h1_kind kind,
                              const aif_h1parse_cbs *cbs, void *user);
 void aif_h1parse_free(aif_h1parse *p);
 
+/* Other ceilings from the next message on; |limits| as above. Between
+ * messages, before aif_h1parse_reset(). */
+void aif_h1parse_set_limits(aif_h1parse *p, const aif_h1parse_limits *limits);
+
 /* Sets what differs from the usual: bits of enum aif_h1_rule (aif_h1scan.h),
  * none by default. At any time before the bytes that it is about. */
 void aif_h1parse_set_rules(aif_h1parse *p, unsigned rules);

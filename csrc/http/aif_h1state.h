@@ -32,7 +32,8 @@ typedef enum aif_h1_phase {
 struct aif_h1parse {
     const aif_h1parse_cbs *cbs; /* borrowed */
     void *user;
-    aif_h1parse_limits limits;
+    aif_h1parse_limits limits; /* with the defaults filled in */
+    aif_h1parse_limits asked;
     aif_h1_kind kind;
     unsigned rules;
 

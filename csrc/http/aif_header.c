@@ -23,13 +23,20 @@
 #define MOST_FIELDS (UINT32_MAX / (unsigned)sizeof(aif_field))
 
 void
+aif_header_limit(aif_header *h, size_t max_bytes, unsigned max_fields)
+{
+    h->bytes.max = max_bytes > UINT32_MAX ? UINT32_MAX : max_bytes;
+    h->max_fields = max_fields > MOST_FIELDS ? MOST_FIELDS : max_fields;
+}
+
+void
 aif_header_init(aif_header *h, size_t max_bytes, unsigned max_fields)
 {
-    aif_buf_init(&h->bytes, max_bytes > UINT32_MAX ? UINT32_MAX : max_bytes);
+    aif_buf_init(&h->bytes, 0);
     h->fields = NULL;
     h->count = 0;
     h->cap = 0;
-    h->max_fields = max_fields > MOST_FIELDS ? MOST_FIELDS : max_fields;
+    aif_header_limit(h, max_bytes, max_fields);
     h->in_value = 0;
     h->open = 0;
 }

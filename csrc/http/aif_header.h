@@ -32,6 +32,9 @@ typedef struct aif_header {
  * UINT32_MAX, the reach of an offset) and to |max_fields| fields. Allocates
  * nothing. */
 void aif_header_init(aif_header *h, size_t max_bytes, unsigned max_fields);
+
+/* Other ceilings for what is added from now on. */
+void aif_header_limit(aif_header *h, size_t max_bytes, unsigned max_fields);
 void aif_header_fini(aif_header *h);
 /* Empties the list and keeps its memory (up to 16 KiB of bytes). */
 void aif_header_reset(aif_header *h);

@@ -261,6 +261,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
 
     f->limits = o->limits;
     f->limits.total_due = self->total_due;
+    f->parse = o->parse;
     f->max_body = o->max_body;
     f->max_ratio = o->max_ratio;
     f->addresses = o->addresses_text;
@@ -448,7 +449,7 @@ fetch_start(WaitObject *w)
             return -1;
         }
     }
-    if (pool_bind(self->pool, w->host, &self->options->parse) < 0) {
+    if (pool_bind(self->pool, w->host) < 0) {
         return -1;
     }
     self->started = now;

@@ -151,7 +151,7 @@ leave_over(PoolObject *p)
 }
 
 int
-pool_bind(PoolObject *p, HostObject *h, const aif_h1parse_limits *limits)
+pool_bind(PoolObject *p, HostObject *h)
 {
     if (p->closed) {
         PyErr_SetString(PyExc_RuntimeError, "Connector is closed.");
@@ -169,7 +169,6 @@ pool_bind(PoolObject *p, HostObject *h, const aif_h1parse_limits *limits)
                         "still open; use one session for each loop");
         return -1;
     }
-    p->settings.parse = *limits;
     p->pool = aif_pool_new(h->core, &p->settings, &hooks, p->st);
     if (p->pool == NULL) {
         PyErr_NoMemory();

@@ -21,7 +21,7 @@ typedef struct PoolObject {
 
 /* Binds |p| to |h| at first use. 0; -1 with RuntimeError if it is closed or
  * serves another loop that is alive. */
-int pool_bind(PoolObject *p, HostObject *h, const aif_h1parse_limits *limits);
+int pool_bind(PoolObject *p, HostObject *h);
 
 /* The loop's own pool; borrowed, NULL with an exception. */
 PoolObject *pool_default(HostObject *h);

@@ -9,7 +9,7 @@ import time
 import aiofast
 import pytest
 from conftest import let_stop, new_loop
-from servers import Scripted, answer, cut, fin, pause, request, send, silence
+from servers import Scripted, answer, cut, fin, forever, pause, request, send, silence
 
 
 async def test_a_response_before_the_request_is_sent_keeps_its_body():
@@ -151,3 +151,29 @@ async def test_a_connector_counts_and_binds_as_it_is_told():
         assert server.connections == 3
         for each in found:
             each.close()
+
+
+async def test_ceilings_belong_to_the_request():
+    """Not to whoever came first in this loop, connector or connection."""
+    many = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20 + b"Content-Length: 2\r\n\r\nok"
+    server = Scripted([forever(request, send(many))])
+    url = f"{server.url}/"
+    with pytest.raises(aiofast.ClientError, match="too many fields"):
+        async with aiofast.request("GET", url, max_headers=5):
+            pass
+    assert (await aiofast.fetch(url)).status == 200
+    async with aiofast.ClientSession() as session:
+        for _ in range(2):
+            assert (await session.get(url)).status == 200
+            with pytest.raises(aiofast.ClientError, match="too many fields"):
+                await session.get(url, max_headers=5)
+            with pytest.raises(aiofast.ClientError, match="line is too long"):
+                await session.get(url, max_line_size=3)
+    connector = aiofast.TCPConnector()
+    async with aiofast.ClientSession(
+        connector=connector, connector_owner=False, max_headers=5
+    ) as one:
+        with pytest.raises(aiofast.ClientError, match="too many fields"):
+            await one.get(url)
+    async with aiofast.ClientSession(connector=connector) as other:
+        assert (await other.get(url)).status == 200
