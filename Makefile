@@ -41,7 +41,7 @@ asan: ## the Python tests with the extension under ASan and UBSan
 refleak: ## the leak registry: every type made and dropped a thousand times
 	.ci/run refleak
 
-fuzz: ## a fuzzer: T=h1parse, decode or url for S=60 seconds
+fuzz: ## a fuzzer: T=h1parse, h1events, decode or url for S=60 seconds
 	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
 
 lint: ## clang-format, ruff, mypy, layers, sizes, banned calls, words
