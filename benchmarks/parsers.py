@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 import httptools
-
 from aiofast import parser
 
 TURNS = 2000
@@ -77,9 +76,8 @@ def main() -> int:
                 pairs = [(measure(theirs, data), measure(ours, data)) for _ in range(rounds)]
                 a, b = min(x for x, _ in pairs), min(y for _, y in pairs)
                 slower += a / b < floor
-                print(
-                    f"{kind:<10} {fields:7}  {protocol.__name__:<14} {a:10.2f} {b:8.2f} {a / b:8.2f}"
-                )
+                row = f"{kind:<10} {fields:7}  {protocol.__name__:<14}"
+                print(f"{row} {a:10.2f} {b:8.2f} {a / b:8.2f}")
     return slower > 0
 
 
