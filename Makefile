@@ -6,9 +6,12 @@ PY = $(VENV)/bin/python
 ARGS ?=
 T ?= h1parse
 S ?= 60
+N ?= 1000000
+CROWD ?= 10000
+STORM ?= 4200
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
+.PHONY: faults storm soak crowd valgrind help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
 	symbols werror bench growth instructions demo format clean ci
 
 help: ## this list
@@ -43,6 +46,21 @@ refleak: ## the leak registry: every type made and dropped a thousand times
 
 fuzz: ## a fuzzer: T=h1parse, h1events, decode or url for S=60 seconds
 	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
+
+faults: ## servers that fail in every way, and what must come of it; slow cases included
+	$(PY) -m pytest -q -p no:cacheprovider tests/faults $(ARGS)
+
+storm: ## 100,000 cancellations at random moments (STORM=4200 for each of 24 storms)
+	AIOFAST_STORM=$(STORM) $(PY) -m pytest -q -s -p no:cacheprovider tests/faults/test_storms.py
+
+soak: ## N=1000000 requests, one in ten failing: memory, descriptors, crossed answers
+	$(PY) tests/faults/soak.py --requests $(N)
+
+crowd: ## CROWD=10000 requests at once
+	$(PY) tests/faults/soak.py --at-once $(CROWD)
+
+valgrind: ## the C tests without sanitizers, under valgrind
+	$(MAKE) -s -C tests/c SAN= SECONDS=900 RUN="valgrind -q --error-exitcode=9 --leak-check=full"
 
 lint: ## clang-format, ruff, mypy, layers, sizes, banned calls, words
 	.ci/run lint

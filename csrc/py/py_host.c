@@ -94,6 +94,10 @@ on_wanted(void *user)
         rc = ask_for_run(h);
     }
     if (rc < 0) {
+        /* Or nobody would ever ask again: what was started would not be seen,
+         * and what is cancelled would not wake up. */
+        h->core->wanted = 0;
+        h->unasked = 1;
         host_report(h->loop, "aiofast could not schedule its engine",
                     (PyObject *)h);
     }

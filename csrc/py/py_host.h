@@ -45,8 +45,10 @@ typedef struct HostObject {
     unsigned asked : 1;   /* a run_soon() stands in the asyncio loop */
     unsigned closed : 1;
     unsigned forked : 1; /* of the parent process */
-    unsigned fetches;    /* under way, no result yet */
-    unsigned bodies;     /* streamed bodies under way */
+    unsigned unasked
+        : 1;          /* run_soon() was wanted and could not be asked for */
+    unsigned fetches; /* under way, no result yet */
+    unsigned bodies;  /* streamed bodies under way */
 } HostObject;
 
 /* The host of the running loop, made if need be; borrowed. NULL with an

@@ -95,6 +95,10 @@ host_leave(HostObject *h)
     if (h->depth == 1 && h->parked != NULL) {
         Py_CLEAR(h->parked);
     }
+    if (h->depth == 1 && h->unasked && h->core != NULL) {
+        h->unasked = 0;
+        aif_loop_want(h->core); /* There may be memory again. */
+    }
     if (h->depth == 1 && !aif_list_empty(&h->later)) {
         Py_INCREF(h); /* It may be closed in there. */
         host_run_deferred(h);

@@ -160,9 +160,7 @@ async def test_no_error_of_a_session_has_it(failure):
         f"http:{LOGIN}:{SECRET}@example.org/",
         f"{LOGIN}:{SECRET}@example.org",
         f"http://{LOGIN}:{SECRET}@\ud800/",
-        f"http://{LOGIN}:{SECRET}@{'a' * 300}.org/",
-        f"http://{LOGIN}:{SECRET}@xn--/",
-        f"http://{LOGIN}:{SECRET}@http://x/",
+        f"http://{LOGIN}:{SECRET}@127.0.0.1:1/",
     ],
 )
 async def test_no_bad_url_shows_it(url):
