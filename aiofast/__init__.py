@@ -128,6 +128,7 @@ if TYPE_CHECKING:
         TraceRequestStartParams,
         TraceResponseChunkReceivedParams,
     )
+    from .tracker import UploadTracker
     from .transport import (
         create_connection,
         create_unix_connection,
@@ -240,6 +241,7 @@ __all__ = (
     "UnixClientConnectorError",
     "UnixConnector",
     "UploadAbortedError",
+    "UploadTracker",
     "WSMessageTypeError",
     "WSServerHandshakeError",
     "content_disposition_filename",
@@ -336,6 +338,7 @@ _LATE = {
     "get_payload": "payload",
     "payload_type": "payload",
     "request": "sessionless",
+    "UploadTracker": "tracker",
     "LineTooLong": "streams",
     "StreamReader": "streams",
     "ServerSentEvent": "sse",

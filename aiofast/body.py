@@ -114,7 +114,8 @@ def _names_framing(pairs: Pairs) -> bool:
 def settle_body(pairs: Pairs, body: Any, options: Any, *, wrapping: bool = False) -> Any:
     """Takes what concerns sending out of |options|, and makes |body| and the
     header fields |pairs| fit it. ValueError."""
-    sending = {name: options.pop(name) for name in _SENDING if name in options} if options else {}
+    names = (*_SENDING, "upload_tracker") if wrapping else _SENDING
+    sending = {name: options.pop(name) for name in names if name in options} if options else {}
     if (
         (body is None or body.__class__ is bytes)
         and not (sending and any(sending.values()))

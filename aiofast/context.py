@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .response import ClientResponse
+    from .tracker import UploadTracker
 
 _T = TypeVar("_T")
 
@@ -70,14 +71,27 @@ async def failing(error: Exception) -> Any:
     raise error
 
 
+async def tracked(
+    send: Callable[[], Awaitable[ClientResponse]], tracker: UploadTracker | None
+) -> ClientResponse:
+    """The response to what |send| sends; |tracker| is told of it."""
+    if tracker is None:
+        return await send()
+    response: ClientResponse = await tracker.follow(send)
+    return response
+
+
 async def raising(
     send: Callable[[], Awaitable[ClientResponse]],
-    check: Callable[[ClientResponse], Awaitable[None]],
+    check: Any,
+    tracker: UploadTracker | None = None,
 ) -> ClientResponse:
-    """The response to what |send| sends after |check|, which may raise."""
-    response = await send()
+    """The response to what |send| sends after |check|, which may raise and is a
+    function or a bool; |tracker| is told of it."""
+    response = await tracked(send, tracker)
     try:
-        await check(response)
+        if callable(check):
+            await check(response)
     except BaseException:
         response.close()
         raise

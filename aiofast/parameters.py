@@ -36,7 +36,6 @@ _LATER_IN_REQUEST = frozenset(
         "proxy",
         "proxy_auth",
         "proxy_headers",
-        "upload_tracker",
     )
 )
 
@@ -96,7 +95,7 @@ _SETTINGS = {
 # Looked at elsewhere, or taken and not used.
 _ACCEPTED = frozenset(
     (
-        *("chunked", "compress", "expect100", "progress", "trailers"),
+        *("chunked", "compress", "expect100", "progress", "trailers", "upload_tracker"),
         *("loop", "read_bufsize", "read_until_eof", "timeout", "version"),
     )
 )

@@ -35,7 +35,10 @@ class _Full(Exception):
 class Source:
     """A body in pieces. `length` is None where it is not known: chunked."""
 
-    __slots__ = ("expect", "length", "progress", "replayable", "started", "trailers", "wrapping")
+    __slots__ = (
+        *("expect", "length", "progress", "replayable", "started"),
+        *("tracker", "trailers", "wrapping"),
+    )
     length: int | None
     replayable: bool  # may be sent again, for a redirect or another try
 
@@ -46,11 +49,14 @@ class Source:
         self.progress: Progress | None = None
         self.trailers: Any = None
         self.wrapping = False
+        self.tracker: Any = None
         self.started = False
 
     def start(self, upload: Upload, context: Context) -> Task[None]:
         """Called by the engine each time it wants the body from its beginning."""
         self.started = True
+        if self.tracker is not None:
+            self.tracker.begin(upload)
         return get_running_loop().create_task(self._send(upload), context=context)
 
     async def write_to(self, out: Out) -> None:
@@ -70,7 +76,9 @@ class Source:
                 await self.write_to(out)
             trailers = self.trailers
             await upload.end(trailers() if callable(trailers) else trailers)
-        except CancelledError:
+            self._tell(upload, None)
+        except CancelledError as error:
+            self._tell(upload, error)
             if out.is_current():
                 upload.fail(
                     ClientConnectionError(
@@ -79,12 +87,18 @@ class Source:
                 )
             raise
         except Exception as error:
+            explained = self._explain(error)
+            self._tell(upload, explained)
             if out.is_current():
-                upload.fail(self._explain(error))
+                upload.fail(explained)
         except BaseException as error:
             if out.is_current():
                 upload.fail(error)
             raise
+
+    def _tell(self, upload: Upload, error: BaseException | None) -> None:
+        if self.tracker is not None:
+            self.tracker.end(upload, error)
 
     def _explain(self, error: Exception) -> Exception:
         """What the caller sees: the error of the source, or aiohttp's own."""
@@ -263,6 +277,7 @@ def settle(
     expect100: float | bool = False,
     trailers: Any = None,
     progress: Progress | None = None,
+    upload_tracker: Any = None,
     wrapping: bool = False,
 ) -> Any:
     """|body| and the header fields |pairs|, which are changed in place, made to
@@ -293,7 +308,7 @@ def settle(
     if not isinstance(body, Source):
         if wrapping and length is not None and _length(length) < len(memoryview(body).cast("B")):
             body = memoryview(body).cast("B")[: _length(length)]
-        if not (chunked or wait or progress is not None):
+        if not (chunked or wait or progress is not None or upload_tracker is not None):
             return body
         body = BytesSource(body)
     if chunked:
@@ -303,6 +318,7 @@ def settle(
     body.expect = wait
     body.trailers = trailers
     body.progress = progress
+    body.tracker = upload_tracker
     body.wrapping = wrapping
     return body
 

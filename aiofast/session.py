@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .context import RequestContextManager, as_coroutine_function, failing, raising
+from .context import RequestContextManager, as_coroutine_function, failing, raising, tracked
 from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
 from .hops import SessionPolicy, with_cookies
@@ -377,14 +377,15 @@ class ClientSession(SessionSettings):
 
                 arguments["middlewares"], arguments["check"] = middlewares, check
                 arguments["context"] = trace_request_ctx
-                return RequestContextManager(Steps(self, method, str_or_url, arguments).run())
+                steps = Steps(self, method, str_or_url, arguments)
+                return RequestContextManager(tracked(steps.run, settings.get("upload_tracker")))
             send = partial(self._plain, method, str_or_url, trace=trace, **arguments)
-            if not callable(check):
+            if not callable(check) and settings.get("upload_tracker") is None:
                 return send()
         except Exception as error:
             # As from aiohttp's coroutine, it comes when the request is awaited.
             return RequestContextManager(failing(error))
-        return RequestContextManager(raising(send, check))
+        return RequestContextManager(raising(send, check, settings.get("upload_tracker")))
 
     def _plain(
         self,

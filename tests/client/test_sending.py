@@ -948,3 +948,42 @@ async def test_a_lost_connection_says_what_it_cannot_replay():
     with pytest.raises(aiofast.ClientError, match="cannot be replayed"):
         await aiofast.put(f"{server.url}/", data=Ended().pieces(wait=True))
     await asyncio.sleep(0.01)
+
+
+# --- UploadTracker --------------------------------------------------------------
+
+
+async def test_a_tracker_follows_the_body():
+    server = Scripted([moved(307), answer()])
+    tracker = aiofast.UploadTracker()
+    await session_post(f"{server.url}/", data=b"x" * 100_000, upload_tracker=tracker)
+    assert (tracker.attempts, tracker.bytes_written) == (2, 100_000)
+    assert tracker.upload_complete.result() is None
+
+
+async def test_a_tracker_knows_what_failed_the_body():
+    server = Scripted([request])
+    tracker = aiofast.UploadTracker()
+    with pytest.raises(aiofast.ClientConnectionError) as caught:
+        await session_post(f"{server.url}/", data=failing(), upload_tracker=tracker)
+    assert tracker.upload_complete.exception() is caught.value
+
+
+async def test_a_tracker_knows_that_the_body_was_cut_short():
+    server = Scripted([head, take(1000), send(response(b"no")), silence])
+    tracker, ended = aiofast.UploadTracker(), Ended()
+    await session_post(f"{server.url}/", data=ended.pieces(), upload_tracker=tracker)
+    with pytest.raises(aiofast.UploadAbortedError):
+        await asyncio.wait_for(tracker.upload_complete, 5)
+    await asyncio.wait_for(ended.event.wait(), 5)
+
+
+async def test_a_tracker_is_for_one_request():
+    server = Scripted([answer(), answer()])
+    tracker = aiofast.UploadTracker()
+    await session_post(f"{server.url}/", upload_tracker=tracker)
+    assert tracker.upload_complete.result() is None
+    with pytest.raises(RuntimeError, match="bound"):
+        await session_post(f"{server.url}/", upload_tracker=tracker)
+    with pytest.raises(TypeError, match="upload_tracker"):
+        aiofast.post(f"{server.url}/", data=b"x", upload_tracker=tracker)
