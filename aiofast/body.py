@@ -89,7 +89,10 @@ def encode_data(data: Any) -> tuple[Body, str]:
 
 
 def _has_file(fields: Any) -> bool:
-    values = fields.values() if hasattr(fields, "items") else [f[1] for f in fields if len(f) == 2]
+    if hasattr(fields, "items"):
+        values = list(fields.values())
+    else:  # pairs; or files, which name themselves
+        values = [f[1] if isinstance(f, (list, tuple)) and len(f) == 2 else f for f in fields]
     return any(hasattr(value, "read") or hasattr(value, "content_type") for value in values)
 
 

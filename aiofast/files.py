@@ -28,7 +28,8 @@ def file_body(file: Any) -> Any:
     """What sends |file| from where it stands: bytes, or a Source. Nothing is
     read yet unless it is in memory. ValueError for a closed file."""
     if isinstance(file, io.BytesIO):
-        return file.getbuffer()[file.tell() :]
+        # Without a copy from its start on; a view of it would keep it from closing.
+        return file.getvalue()[file.tell() :]
     if isinstance(file, io.StringIO):
         return file.read().encode("utf-8")
     plain = plain_file(file)

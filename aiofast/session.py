@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .context import RequestContextManager, as_coroutine_function, failing, raising, tracked
+from .context import RequestContextManager, as_coroutine_function, failing, raising
 from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
 from .hops import SessionPolicy, with_cookies
@@ -377,8 +377,7 @@ class ClientSession(SessionSettings):
 
                 arguments["middlewares"], arguments["check"] = middlewares, check
                 arguments["context"] = trace_request_ctx
-                steps = Steps(self, method, str_or_url, arguments)
-                return RequestContextManager(tracked(steps.run, settings.get("upload_tracker")))
+                return RequestContextManager(Steps(self, method, str_or_url, arguments).run())
             send = partial(self._plain, method, str_or_url, trace=trace, **arguments)
             if not callable(check) and settings.get("upload_tracker") is None:
                 return send()

@@ -104,6 +104,14 @@ async def test_a_form_without_files_is_urlencoded():
     assert server.requests[0].header("Content-Type") == "application/x-www-form-urlencoded"
 
 
+async def test_a_file_that_names_itself():
+    server = Scripted([answer()])
+    with io.BytesIO(b"x") as file:
+        fetch = aiofast.post(f"{server.url}/", data=[file, ("a", "b")])
+        await fetch
+    assert [content for _, content in parts_of(server.requests[0])] == [b"x", b"b"]
+
+
 async def test_files_of_a_form_are_streamed(tmp_path):
     """A form of 200 MB whose server does not read takes no memory."""
     path = tmp_path / "sparse"
