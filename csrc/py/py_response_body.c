@@ -207,8 +207,7 @@ response_failure(ResponseObject *r)
         uint64_t start =
             r->fetch != NULL ? r->fetch->trace.start : r->trace.start;
 
-        facts.elapsed =
-            start == 0 ? 0 : (double)(uv_hrtime() - start) / 1e9;
+        facts.elapsed = start == 0 ? 0 : (double)(uv_hrtime() - start) / 1e9;
     }
     facts.method = r->method;
     facts.url = r->url_text;

@@ -166,8 +166,8 @@ start_task(UploadObject *self)
 
     /* One that has given all of it may still be about its own end. */
     cancel_task(self);
-    task = PyObject_CallMethod(self->source, "start", "OO", self,
-                               self->context);
+    task =
+        PyObject_CallMethod(self->source, "start", "OO", self, self->context);
     if (task == NULL) {
         fail_with_exception(self);
     }

@@ -37,16 +37,16 @@ typedef struct core_state {
     PyObject *invalid_state_error;
 
     /* Imports when first needed; NULL before. */
-    PyObject *from_core;        /* aiofast.errors.from_core */
-    PyObject *reset_error;      /* ... .ClientConnectionResetError */
-    PyObject *yarl_url;         /* yarl.URL */
-    PyObject *idna_encode;      /* idna.encode */
-    PyObject *memory_bio;       /* ssl.MemoryBIO */
-    PyObject *want_read;        /* ssl.SSLWantReadError */
-    PyObject *logger;           /* asyncio.log.logger */
+    PyObject *from_core;         /* aiofast.errors.from_core */
+    PyObject *reset_error;       /* ... .ClientConnectionResetError */
+    PyObject *yarl_url;          /* yarl.URL */
+    PyObject *idna_encode;       /* idna.encode */
+    PyObject *memory_bio;        /* ssl.MemoryBIO */
+    PyObject *want_read;         /* ssl.SSLWantReadError */
+    PyObject *logger;            /* asyncio.log.logger */
     PyObject *buffered_protocol; /* asyncio.protocols.BufferedProtocol */
-    PyObject *multidict_module; /* it owns the next */
-    void *multidict;            /* MultiDict_CAPI */
+    PyObject *multidict_module;  /* it owns the next */
+    void *multidict;             /* MultiDict_CAPI */
 
     /* Errors of aiofast.parser, imported with the first parser. */
     PyObject *http_error, *http_callback_error, *http_status_error;
@@ -63,7 +63,7 @@ typedef struct core_state {
     PyObject *str_pause_writing, *str_resume_writing;
     PyObject *kw_context; /* ("context",) */
     PyObject *kw_wrap;    /* ("server_hostname", "session") */
-    PyObject *spare; /* a large bytes object to read into; or NULL */
+    PyObject *spare;      /* a large bytes object to read into; or NULL */
     PyObject *empty_bytes;
     PyObject *empty_tuple;
     PyObject *done_none; /* a Wait that gave None */
