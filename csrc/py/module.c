@@ -48,31 +48,33 @@ core_close_loop(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* clang-format off */
 static PyMethodDef core_methods[] = {
     {"fetch", (PyCFunction)(void (*)(void))core_fetch, METH_FASTCALL,
      PyDoc_STR("Make a Fetch.")},
-     {"read_file", core_read_file, METH_VARARGS,
-      PyDoc_STR("Read part of a file off the loop's thread.")},
-      {"write_file", core_write_file, METH_VARARGS,
-       PyDoc_STR("Write to a file off the loop's thread.")},
-       {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
-        {"transport_new", (PyCFunction)(void (*)(void))core_transport_new,
-         METH_FASTCALL, PyDoc_STR("A transport over a connected socket.")},
-         {"transport_tls", (PyCFunction)(void (*)(void))core_transport_tls,
-          METH_FASTCALL, PyDoc_STR("A transport with TLS over another's.")},
-          {"url_join", (PyCFunction)(void (*)(void))core_url_join,
-           METH_FASTCALL,
-           PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
-           {"url_origin", core_url_origin, METH_O,
-            PyDoc_STR("(scheme, host, port) of a URL.")},
-            {"stats", core_stats, METH_NOARGS,
-             PyDoc_STR("Counters of the running loop's engine.")},
-             {"parse_url", core_parse_url, METH_O,
-              PyDoc_STR("parse_url($module, url, /)\n--\n\nSplit a URL.")},
-              {"close_loop", core_close_loop, METH_NOARGS,
-               PyDoc_STR("End the running loop's engine.")},
-               {NULL, NULL, 0, NULL},
-             };
+    {"read_file", core_read_file, METH_VARARGS,
+     PyDoc_STR("Read part of a file off the loop's thread.")},
+    {"write_file", core_write_file, METH_VARARGS,
+     PyDoc_STR("Write to a file off the loop's thread.")},
+    {"done", core_done, METH_O, PyDoc_STR("A Wait that is done.")},
+    {"transport_new", (PyCFunction)(void (*)(void))core_transport_new,
+     METH_FASTCALL, PyDoc_STR("A transport over a connected socket.")},
+    {"transport_tls", (PyCFunction)(void (*)(void))core_transport_tls,
+     METH_FASTCALL, PyDoc_STR("A transport with TLS over another's.")},
+    {"url_join", (PyCFunction)(void (*)(void))core_url_join,
+     METH_FASTCALL,
+     PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
+    {"url_origin", core_url_origin, METH_O,
+     PyDoc_STR("(scheme, host, port) of a URL.")},
+    {"stats", core_stats, METH_NOARGS,
+     PyDoc_STR("Counters of the running loop's engine.")},
+    {"parse_url", core_parse_url, METH_O,
+     PyDoc_STR("parse_url($module, url, /)\n--\n\nSplit a URL.")},
+    {"close_loop", core_close_loop, METH_NOARGS,
+     PyDoc_STR("End the running loop's engine.")},
+    {NULL, NULL, 0, NULL},
+};
+/* clang-format on */
 
 /* libuv looks names up in half of its threads, by default two: too few for who
  * asks a hundred hosts. It reads the number once, at the first lookup of the

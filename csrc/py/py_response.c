@@ -373,26 +373,28 @@ Response_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+/* clang-format off */
 static PyMethodDef Response_methods[] = {
     {"read_all", Response_read_all, METH_NOARGS,
      PyDoc_STR("Wait for the whole body.")},
-     {"take_some", Response_take_some, METH_NOARGS,
-      PyDoc_STR("What is there of the body, without waiting.")},
-      {"chunk_end", Response_chunk_end, METH_O,
-       PyDoc_STR("Where the first chunk ends at or behind a byte, or -1.")},
-       {"wait_end", Response_wait_end, METH_NOARGS,
-        PyDoc_STR("Wait until nothing more comes, without reading.")},
-        {"read_some", Response_read_some, METH_NOARGS,
-         PyDoc_STR("What is there of the body, else what comes next; b'' at its "
+    {"take_some", Response_take_some, METH_NOARGS,
+     PyDoc_STR("What is there of the body, without waiting.")},
+    {"chunk_end", Response_chunk_end, METH_O,
+     PyDoc_STR("Where the first chunk ends at or behind a byte, or -1.")},
+    {"wait_end", Response_wait_end, METH_NOARGS,
+     PyDoc_STR("Wait until nothing more comes, without reading.")},
+    {"read_some", Response_read_some, METH_NOARGS,
+     PyDoc_STR("What is there of the body, else what comes next; b'' at its "
                "end.")},
-         {"release", Response_release, METH_NOARGS,
-          PyDoc_STR("Give up the rest of the body.")},
-          {"close", Response_close, METH_NOARGS,
-           PyDoc_STR("Close the connection unless the body is whole.")},
-           {"header", Response_header, METH_O,
-            PyDoc_STR("The first header field of that name, or None.")},
-            {NULL, NULL, 0, NULL},
-          };
+    {"release", Response_release, METH_NOARGS,
+     PyDoc_STR("Give up the rest of the body.")},
+    {"close", Response_close, METH_NOARGS,
+     PyDoc_STR("Close the connection unless the body is whole.")},
+    {"header", Response_header, METH_O,
+     PyDoc_STR("The first header field of that name, or None.")},
+    {NULL, NULL, 0, NULL},
+};
+/* clang-format on */
 
 static PyMemberDef Response_members[] = {
     {"status", T_INT, offsetof(ResponseObject, status), READONLY, NULL},
