@@ -220,7 +220,9 @@ def _closed(facts: Mapping[str, Any]) -> Exception:
 
 
 def _disconnected(facts: Mapping[str, Any]) -> Exception:
-    return ServerDisconnectedError(_message(facts, "Server disconnected"))
+    more = (facts.get("text") or "").partition("; ")[2]
+    what = f"Server disconnected; {more}" if more else "Server disconnected"
+    return ServerDisconnectedError(_message(facts, what))
 
 
 def _truncated(facts: Mapping[str, Any]) -> Exception:
