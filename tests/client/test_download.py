@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import os
+import random
 import threading
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from measures import Peak, stalls
 from servers import Scripted, answer, cut, flood, forever, request, response, send, silence, until
 
-BODY = os.urandom(700_000)
+BODY = random.Random(11).randbytes(700_000)
 SHA = hashlib.sha256(BODY).hexdigest()
 TAG = 'ETag: "v1"'
 
