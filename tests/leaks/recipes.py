@@ -185,7 +185,7 @@ async def read_in_pieces(kitchen: Kitchen) -> None:
     assert told == [103]
 
 
-@recipe("Wait")
+@recipe("Wait", "FileRead")
 async def files(kitchen: Kitchen) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = await aiofast.download(kitchen.good, f"{folder}/a", checksum="sha256")
@@ -193,6 +193,7 @@ async def files(kitchen: Kitchen) -> None:
         with open(f"{folder}/a", "r+b") as file:
             _core.write_file(file.fileno(), 0, b"x" * 1000).cancel()
             await _core.write_file(file.fileno(), 5, b"y")
+            await aiofast.post(kitchen.good, data=file)
 
 
 @recipe("Fetch", "ResponseBase")
@@ -212,10 +213,47 @@ async def fetches_never_started(kitchen: Kitchen) -> None:
         await pending
 
 
-@recipe("Fetch")
+@recipe("Fetch", "Upload")
 async def uploads(kitchen: Kitchen) -> None:
     await aiofast.post(kitchen.good, data=bytearray(100_000))
+    await aiofast.post(kitchen.good, data=iter([b"a", b"b" * 1000]))
     await aiofast.post(kitchen.good, json={"a": 1})
+
+
+@recipe("HttpRequestParser", "HttpResponseParser", "URL")
+async def parsers(kitchen: Kitchen) -> None:
+    from aiofast import parser
+
+    class Heard(parser.HTTPProtocol):
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if name == b"fail":
+                raise ValueError(value)
+
+    heard = parser.HttpRequestParser(Heard())
+    heard.feed_data(b"POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
+    with contextlib.suppress(parser.HttpParserCallbackError):
+        heard.feed_data(b"GET / HTTP/1.1\r\nfail: now\r\n\r\n")
+    parser.HttpResponseParser(Heard()).feed_data(HINTING)
+    with contextlib.suppress(parser.HttpParserError):
+        parser.HttpResponseParser(Heard()).feed_data(b"nonsense\r\n\r\n")
+    parser.HttpResponseParser(Heard()).feed_data(SHORT)
+    parser.parse_url(b"http://user@host:80/path?query#fragment")
+    with contextlib.suppress(parser.HttpParserInvalidURLError):
+        parser.parse_url(b"http://")
+
+
+@recipe("Transport", "SSLTransport")
+async def transports(kitchen: Kitchen) -> None:
+    host, port = _core.url_origin(kitchen.good)[1:]
+    reader, writer = await aiofast.open_connection(host, port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    await reader.read(10)
+    writer.close()
+    await writer.wait_closed()
+    host, port = _core.url_origin(kitchen.secure)[1:]
+    reader, writer = await aiofast.open_connection(host, port, ssl=kitchen.client)
+    writer.transport.abort()
+    await asyncio.sleep(0)
 
 
 @recipe("Fetch", "ResponseBase")
