@@ -7,12 +7,13 @@ ARGS ?=
 T ?= h1parse
 S ?= 60
 N ?= 1000000
+DIR ?=
 CROWD ?= 10000
 STORM ?= 4200
 
 .DEFAULT_GOAL := help
 .PHONY: faults storm soak crowd valgrind help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
-	symbols werror bench growth instructions demo format clean ci
+	symbols werror bench growth instructions demo format clean ci test-llhttp
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ refleak: ## the leak registry: every type made and dropped a thousand times
 
 fuzz: ## a fuzzer: T=h1parse, h1events, decode or url for S=60 seconds
 	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
+
+test-llhttp: ## the parser's tests on llhttp 9, or on the C sources of another in DIR
+	scripts/test-llhttp $(DIR)
 
 faults: ## servers that fail in every way, and what must come of it; slow cases included
 	$(PY) -m pytest -q -p no:cacheprovider tests/faults $(ARGS)

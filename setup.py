@@ -277,8 +277,8 @@ class Build(build_ext):
         uv, llhttp = find(LIBUV), find(LLHTTP)
         found = [uv, llhttp, *(find(coding) for coding in CODINGS)]
 
-        # Strict is a compile-time switch of llhttp 8; a library that was built without it is
-        # refused by csrc/http/aif_h1parse.c, which looks at the same macro.
+        # A compile-time switch of llhttp 8. No verdict hangs on it, so that a library from
+        # elsewhere may have been built without: see csrc/http/aif_h1parse.c.
         strict = ["-DLLHTTP_STRICT_MODE=1"] if llhttp.sources else []
         ours = [*self.common_flags, *warning_flags(), "-Icsrc", *strict]
         ours += [flag for library in found for flag in library.cflags]

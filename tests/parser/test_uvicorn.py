@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,9 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
             target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True
         )
         thread.start()
+        # What its loop opens is there before the test's descriptors are counted.
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
         try:
             yield listener.getsockname()[1]
         finally:
