@@ -262,7 +262,7 @@ class TCPConnector(BaseConnector):
     async def addresses_of(self, request: ClientRequest, traces: list[Trace]) -> dict[str, Any]:
         """What the resolver says about the host of |request|, as settings of the
         engine. ClientConnectorDNSError."""
-        from .cookies import is_address
+        from .cookiescope import is_address
         from .errors import ClientConnectorDNSError
 
         request.dns_signals = False

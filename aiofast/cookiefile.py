@@ -8,7 +8,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from .setcookie import morsel_of
+from .setcookie import deadline, morsel_of
 
 if TYPE_CHECKING:
     from .cookies import Cookie, CookieJar
@@ -63,8 +63,8 @@ def load(jar: CookieJar, path: Any) -> tuple[dict[str, dict[tuple[str, str], Coo
             domain, bar, at = place.partition("|")
             if not bar:
                 raise KeyError(place)
-            for entry in cookies.values():
-                fresh.restore(*_read(entry, place, domain, at))
+            for name, entry in cookies.items():
+                fresh.restore(name, *_read(entry, place, domain, at))
     except (AttributeError, KeyError) as error:
         raise ValueError(f"{path} does not hold cookies: {error!r}") from error
     return fresh.by_domain, len(fresh)
@@ -76,7 +76,7 @@ def _read(
     """Morsel, host, whether for it alone, and expiry of one entry."""
     morsel = morsel_of(str(entry["key"]), str(entry["value"]), str(entry["coded_value"]))
     for name, value in entry.items():
-        if morsel.isReservedKey(name) and name not in _RELATIVE:
+        if morsel.isReservedKey(name):
             if not isinstance(value, (str, bool, int)):
                 raise TypeError(f"{name} of cookie {morsel.key!r} is {value!r}")
             morsel[name] = value
@@ -85,14 +85,16 @@ def _read(
     if not morsel["path"]:
         morsel["path"] = at or "/"
     expires = entry.get("expires_timestamp")
-    if expires is not None:
+    if expires is None:
+        expires = deadline(morsel)  # in files of old versions of aiohttp
+    else:
         try:
             expires = float(expires)
-        except (OverflowError, TypeError, ValueError):
-            expires = math.nan
-        if not math.isfinite(expires):
+            if not math.isfinite(expires):
+                raise ValueError(f"{expires} is no point of time")
+        except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"Cookie {morsel.key!r} in {place!r}: expiration timestamp must be a finite number"
-            )
+            ) from error
     alone = bool(entry.get("host_only"))
     return morsel, domain, alone, expires

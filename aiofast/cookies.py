@@ -15,6 +15,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .abc import AbstractCookieJar
+from .cookieplans import Plan, Plans, header_order
+from .cookiescope import (
+    default_path,
+    domains_of,
+    is_address,
+    is_local,
+    origin_of,
+    origins,
+    path_of,
+)
+from .cookieviews import CookieViews
 from .setcookie import (
     as_morsel,
     cookie_pairs,
@@ -40,35 +51,41 @@ MAX_PER_DOMAIN = 180  # beyond which it is cut down to ...
 KEPT_PER_DOMAIN = 150
 MAX_IN_ALL = 3300
 KEPT_IN_ALL = 3000
-MAX_SENT = 150  # cookies in one request
-MAX_HEADER = 8190  # bytes of the Cookie field
+MAX_LEARNED = 50  # Set-Cookie fields of one response that are looked at
 
 
 class Cookie:
     """A cookie that is kept, with what decides where it goes. `expires` is a
     point of time.time(), or None for the life of the jar."""
 
-    __slots__ = ("domain", "expires", "host_only", "learned", "morsel", "sent", "used")
+    __slots__ = ("domain", "expires", "host_only", "morsel", "name", "pair", "sent", "used")
 
-    def __init__(self, morsel: Morsel[str], domain: str, host_only: bool) -> None:
+    def __init__(self, name: str, morsel: Morsel[str], domain: str, host_only: bool) -> None:
+        self.name = name  # by which it is kept; it is sent by that of the morsel
         self.morsel = morsel  # its path is set, its domain unless it goes everywhere
         self.domain = domain
         self.host_only = host_only
         self.expires: float | None = None
-        self.learned = False  # it came in a Set-Cookie field
         self.used = 0
-        self.sent: Morsel[str] | None = None  # as it goes out
+        self.sent: Morsel[str]  # as it goes out
+        self.pair: str  # the same as text
 
-    @property
-    def name(self) -> str:
-        return self.morsel.key
+    def prepare(self, quote: bool, learned: bool = False) -> None:
+        """Decides how it goes out: with values quoted if |quote|, but as it came
+        if it was |learned| from a Set-Cookie field."""
+        morsel = self.morsel
+        if learned and quote:
+            self.sent = morsel_of(morsel.key, morsel.value, morsel.coded_value)
+        else:
+            self.sent = sent_as(morsel, quote)
+        self.pair = f"{morsel.key}={self.sent.coded_value}"
 
     def __repr__(self) -> str:
         # Not the value: it may be a session's secret.
         return f"<Cookie {self.name} for {self.domain}{self.morsel['path']}>"
 
 
-class CookieJar(AbstractCookieJar):
+class CookieJar(CookieViews, AbstractCookieJar):
     """Keeps the cookies that responses set and gives each request those that
     are meant for it (RFC 6265bis 5.7, 5.8).
 
@@ -89,13 +106,15 @@ class CookieJar(AbstractCookieJar):
         super().__init__(loop=loop)
         self._unsafe = unsafe
         self._quote_cookie = quote_cookie
-        self._secure_origins = _origins(treat_as_secure_origin)
+        self._secure_origins = origins(treat_as_secure_origin)
         # By domain, then by (path without its last slash, name), each in order of
         # creation. A session looks at this dict itself: while it is empty, no
         # request pays for cookies. Domain "" holds what goes everywhere.
         self.by_domain: dict[str, dict[tuple[str, str], Cookie]] = {}
         self._count = 0
         self._clock = 0
+        self._changes = 0  # counts what makes plans out of date
+        self._plans = Plans()
 
     @property
     def unsafe(self) -> bool:
@@ -112,31 +131,16 @@ class CookieJar(AbstractCookieJar):
         """Origins that get Secure cookies over http too."""
         return self._secure_origins
 
-    @property
-    def cookies(self) -> MappingProxyType[tuple[str, str], SimpleCookie]:
-        """The cookies by domain and path (without its last slash), as now."""
-        found: dict[tuple[str, str], SimpleCookie] = {}
-        for cookie, path in self._all():
-            kept = found.setdefault((cookie.domain, path), SimpleCookie())
-            dict.__setitem__(kept, cookie.name, cookie.morsel)
-        return MappingProxyType(found)
-
-    @property
-    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
-        """Domain, path and name of those that only their host gets."""
-        return frozenset(
-            (cookie.domain, path, cookie.name) for cookie, path in self._all() if cookie.host_only
-        )
-
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Morsel[str]]:
-        for cookie, _ in self._all():
+        for cookie, _ in self.unexpired():
             yield cookie.morsel
 
-    def _all(self) -> list[tuple[Cookie, str]]:
-        """Every cookie that has not expired, with its path."""
+    def unexpired(self) -> list[tuple[Cookie, str]]:
+        """Every cookie, with its path without the last slash; those that have
+        expired are dropped."""
         now = time.time()
         self._drop_where(lambda cookie: cookie.expires is not None and cookie.expires <= now)
         return [
@@ -149,6 +153,7 @@ class CookieJar(AbstractCookieJar):
         if predicate is None:
             self.by_domain.clear()
             self._count = 0
+            self._changes += 1
             return
         now = time.time()
         self._drop_where(
@@ -167,7 +172,7 @@ class CookieJar(AbstractCookieJar):
     def learn(self, response: ResponseBase) -> None:
         """Keeps what the Set-Cookie headers of |response| ask for."""
         values = [v for n, v in response.raw_headers if n.lower() == b"set-cookie"]
-        for value in values:
+        for value in values[:MAX_LEARNED]:
             self.set_cookie(value.decode("utf-8", "surrogateescape"), response.url_text)
 
     def set_cookie(self, header: str, url: str) -> None:
@@ -180,11 +185,11 @@ class CookieJar(AbstractCookieJar):
         secure = self._is_secure(scheme, host, url)
         if not prefix_holds(morsel, secure) or (morsel["secure"] and not secure):
             return
-        self._accept(morsel, host, path, learned=True)
+        self._accept(morsel.key, morsel, host, path, learned=True)
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Keeps what Set-Cookie |headers| of |response_url| ask for."""
-        for header in headers:
+        for header in headers[:MAX_LEARNED]:
             self.set_cookie(header, str(response_url))
 
     def update_cookies(
@@ -204,9 +209,11 @@ class CookieJar(AbstractCookieJar):
                 if strict:
                     raise
                 continue
-            self._accept(morsel, host, path)
+            self._accept(name if isinstance(name, str) else morsel.key, morsel, host, path)
 
-    def _accept(self, morsel: Morsel[str], host: str, path: str, *, learned: bool = False) -> None:
+    def _accept(
+        self, name: str, morsel: Morsel[str], host: str, path: str, *, learned: bool = False
+    ) -> None:
         domain = self._domain_for(morsel["domain"], host)
         if domain is None:
             return
@@ -214,13 +221,13 @@ class CookieJar(AbstractCookieJar):
         morsel["domain"] = domain or host
         if not morsel["path"].startswith("/"):
             morsel["path"] = default_path(path)
-        cookie = Cookie(morsel, domain or host, host_only and bool(host))
+        cookie = Cookie(name, morsel, domain or host, host_only and bool(host))
         cookie.expires = deadline(morsel)
-        cookie.learned = learned
+        cookie.prepare(self._quote_cookie, learned)
         self._keep(cookie)
 
     def restore(
-        self, morsel: Morsel[str], host: str, host_only: bool, expires: float | None
+        self, name: str, morsel: Morsel[str], host: str, host_only: bool, expires: float | None
     ) -> None:
         """Keeps a cookie out of a file, under the rules for all others."""
         try:
@@ -232,8 +239,9 @@ class CookieJar(AbstractCookieJar):
         domain = self._domain_for(morsel["domain"], host)
         if domain is not None:
             morsel["domain"] = domain or host
-            cookie = Cookie(morsel, domain or host, not domain and bool(host))
+            cookie = Cookie(name, morsel, domain or host, not domain and bool(host))
             cookie.expires = expires
+            cookie.prepare(self._quote_cookie)
             self._keep(cookie)
 
     def _domain_for(self, domain: str, host: str) -> str | None:
@@ -264,15 +272,18 @@ class CookieJar(AbstractCookieJar):
         if old is None and not self._make_room(cookie, kept or {}):
             return
         self.by_domain.setdefault(cookie.domain, {})[key] = cookie  # in the old one's place
-        self._touch(cookie)
+        self._changes += 1
+        self._touch((cookie,))
         if old is None:
             self._count += 1
 
-    def _touch(self, cookie: Cookie) -> None:
-        self._clock += 1
-        cookie.used = self._clock
+    def _touch(self, cookies: Iterable[Cookie]) -> None:
+        self._clock = now = self._clock + 1
+        for cookie in cookies:
+            cookie.used = now
 
     def _drop(self, domain: str, key: tuple[str, str]) -> None:
+        self._changes += 1
         kept = self.by_domain[domain]
         del kept[key]
         self._count -= 1
@@ -290,7 +301,7 @@ class CookieJar(AbstractCookieJar):
         Secure and they all are."""
         if len(kept) < MAX_PER_DOMAIN and self._count < MAX_IN_ALL:
             return True
-        self._all()  # drops what has expired
+        self.unexpired()  # drops what has expired
         secure = bool(cookie.morsel["secure"])
         if len(kept) >= KEPT_PER_DOMAIN:
             open_ones = [key for key, c in kept.items() if not c.morsel["secure"]]
@@ -308,10 +319,19 @@ class CookieJar(AbstractCookieJar):
 
     # --- sending ---
 
+    def header_for(self, url: str) -> str:
+        """The Cookie field for |url|, "" for none: longer paths first."""
+        field = self._plans.fields.get(url)
+        if field is None or field.changes != self._changes or field.until <= time.time():
+            field = self._plans.new_field(url, self._matching(url), self._changes)
+        self._clock = now = self._clock + 1
+        for cookie in field.cookies:
+            cookie.used = now
+        return field.text
+
     def cookies_for(self, url: str) -> list[tuple[str, str]]:
         """Names and values to send to |url|, longer paths first."""
-        found = sorted(self._matching(url), key=lambda cookie: -len(cookie.morsel["path"]))
-        return [(m.key, m.coded_value) for m in map(self._as_sent, found)]
+        return [(c.sent.key, c.sent.coded_value) for c in header_order(self._matching(url))]
 
     def filter_cookies(self, request_url: Any = None) -> BaseCookie[str]:
         """The cookies for |request_url|, a yarl.URL: of equal names the one that
@@ -323,47 +343,49 @@ class CookieJar(AbstractCookieJar):
         filtered: BaseCookie[str] = BaseCookie()
         for cookie in self._matching(str(request_url or "")):
             filtered.pop(cookie.name, None)
-            dict.__setitem__(filtered, cookie.name, self._as_sent(cookie))
+            dict.__setitem__(filtered, cookie.name, cookie.sent)
         return filtered
-
-    def _as_sent(self, cookie: Cookie) -> Morsel[str]:
-        if cookie.sent is None:
-            morsel = cookie.morsel
-            if cookie.learned and self._quote_cookie:
-                cookie.sent = morsel_of(morsel.key, morsel.value, morsel.coded_value)
-            else:
-                cookie.sent = sent_as(morsel, self._quote_cookie)
-        return cookie.sent
 
     def _matching(self, url: str) -> list[Cookie]:
         """The cookies that go to |url|, those that fit best last; as many as go
         into one request."""
         if not self.by_domain:
             return []
+        plan = self._plans.get(url)
+        if plan is None or plan.changes != self._changes or plan.until <= time.time():
+            plan = self._plan(url)
+        found = plan.for_path(path_of(url) if "//" in url else "/")
+        self._touch(found)
+        return found
+
+    def _plan(self, url: str) -> Plan:
+        """What may go to the origin of |url|, as it is now."""
+        from ._core import url_origin
+
         try:
-            scheme, host, path = origin_of(url)
+            origin = url_origin(url)
         except ValueError:  # no URL; the engine says so when it is awaited
-            scheme, host, path = "", "", "/"
+            origin = ("", "", 0)
+        scheme, host = origin[0], origin[1].removesuffix(".")
         secure = self._is_secure(scheme, host, url)
+        now = time.time()
         found: list[Cookie] = []
-        for domain in _domains(host):
+        for domain in domains_of(host):
             for cookie in list(self.by_domain.get(domain, {}).values()):
-                if cookie.expires is not None and cookie.expires <= time.time():
+                if cookie.expires is not None and cookie.expires <= now:
                     self._keep(cookie)  # which drops it
-                elif (
-                    (domain == host or not cookie.host_only)
-                    and (secure or not cookie.morsel["secure"])
-                    and path_matches(path, cookie.morsel["path"])
+                elif (domain == host or not cookie.host_only) and (
+                    secure or not cookie.morsel["secure"]
                 ):
                     found.append(cookie)
         found.sort(key=lambda c: (len(c.morsel["path"]), len(c.domain)))
-        found = _that_fit(found)
-        for cookie in found:
-            self._touch(cookie)
-        return found
+        plan = Plan(found, self._changes)
+        if host:
+            self._plans.put(url, origin, plan)
+        return plan
 
     def _is_secure(self, scheme: str, host: str, url: str) -> bool:
-        if scheme in ("https", "wss") or _is_local(host):
+        if scheme in ("https", "wss") or is_local(host):
             return True
         if not self._secure_origins:
             return False
@@ -389,7 +411,12 @@ class CookieJar(AbstractCookieJar):
         it is), such as the pickles of old versions of aiohttp."""
         from .cookiefile import load
 
-        self.by_domain, self._count = load(self, file_path)
+        fresh, count = load(self, file_path)
+        # A session holds on to the dict itself.
+        self.by_domain.clear()
+        self.by_domain.update(fresh)
+        self._count = count
+        self._changes += 1
 
 
 class DummyCookieJar(AbstractCookieJar):
@@ -433,80 +460,6 @@ class DummyCookieJar(AbstractCookieJar):
         """No cookie."""
         return []
 
-
-# --- where it came from ---------------------------------------------------------
-
-
-def origin_of(url: str) -> tuple[str, str, str]:
-    """Scheme, host (without a trailing dot) and path of an absolute URL.
-    ValueError."""
-    from ._core import url_origin
-
-    scheme, host, _ = url_origin(url)
-    rest = url.partition("//")[2]
-    for mark in "?#":
-        rest = rest.partition(mark)[0]
-    return scheme, host.removesuffix("."), "/" + rest.partition("/")[2]
-
-
-def _origins(given: Any) -> frozenset[URL]:
-    if given is None:
-        return frozenset()
-    from yarl import URL
-
-    several = [given] if isinstance(given, (str, URL)) else given
-    return frozenset(URL(url).origin() for url in several)
-
-
-def default_path(path: str) -> str:
-    """The path of a cookie that names none (RFC 6265bis 5.1.4)."""
-    directory = path.rpartition("/")[0]
-    return directory if directory.startswith("/") else "/"
-
-
-def path_matches(path: str, of_cookie: str) -> bool:
-    """RFC 6265bis 5.1.4."""
-    if path == of_cookie:
-        return True
-    return path.startswith(of_cookie) and (
-        of_cookie.endswith("/") or path[len(of_cookie) : len(of_cookie) + 1] == "/"
-    )
-
-
-def _domains(host: str) -> Iterator[str]:
-    """Whose cookies may go to |host|: everybody's, its own, its parents'."""
-    yield ""
-    if is_address(host):
-        yield host
-        return
-    while host:
-        yield host
-        host = host.partition(".")[2]
-
-
-def is_address(host: str) -> bool:
-    """True for an IPv4 or IPv6 address, however it is spelt."""
-    if ":" in host:
-        return True
-    last = host.rpartition(".")[2]
-    # A host whose last label is a number can only be an IPv4 address (WHATWG
-    # URL 3.5).
-    return last.isdecimal() or last.startswith("0x")
-
-
-def _is_local(host: str) -> bool:
-    """Secure cookies are kept and sent here over http too: nothing leaves the
-    machine, and development servers need it."""
-    return host == "localhost" or host.endswith(".localhost")
-
-
-def _that_fit(found: list[Cookie]) -> list[Cookie]:
-    """The last of |found|, as many as one request may carry."""
-    fitting: list[Cookie] = []
-    room = MAX_HEADER - len("Cookie: ")
-    for cookie in reversed(found):
-        size = len(cookie.name) + len(cookie.morsel.coded_value.encode("utf-8", "replace")) + 3
-        if size <= room and len(fitting) < MAX_SENT:
-            room -= size
-            fitting.append(cookie)
-    return fitting[::-1]
+    def header_for(self, url: str) -> str:
+        """No cookie."""
+        return ""

@@ -22,15 +22,28 @@ class HopHeaders(list[tuple[str, str]]):
     given: Any
 
 
+def kept_cookies(jar: Any, url: str) -> HopHeaders | None:
+    """The Cookie for |url| out of |jar|, and nothing else."""
+    cookie = jar.header_for(url)
+    if not cookie:
+        return None
+    headers = HopHeaders((("Cookie", cookie),))
+    headers.own = headers.given = None
+    return headers
+
+
 def with_cookies(pairs: Pairs, own: str | None, given: Any, jar: Any, url: str) -> HopHeaders:
     """|pairs| (which hold no Cookie) and the Cookie for |url|."""
-    from .jars import cookie_field, own_cookies
-
     headers = HopHeaders(pairs)
     headers.own, headers.given = own, given
-    mine = own_cookies(given, jar, url) if given else []
-    cookie = cookie_field(own, [] if jar is None else jar.cookies_for(url), mine)
-    if cookie is not None:
+    if own is None and not given:
+        cookie = "" if jar is None else jar.header_for(url)
+    else:
+        from .jars import cookie_field, own_cookies
+
+        mine = own_cookies(given, jar, url) if given else []
+        cookie = cookie_field(own, [] if jar is None else jar.cookies_for(url), mine)
+    if cookie:
         headers.append(("Cookie", cookie))
     return headers
 

@@ -29,6 +29,10 @@ class ForeignJar:
         found = self.jar.filter_cookies(URL(url))
         return [(morsel.key, morsel.coded_value) for morsel in found.values()]
 
+    def header_for(self, url: str) -> str:
+        """The same as a Cookie field."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies_for(url))
+
     def learn(self, response: ResponseBase) -> None:
         """Gives the jar what |response| sets."""
         headers = response.headers.getall("Set-Cookie", ())

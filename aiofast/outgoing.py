@@ -66,17 +66,20 @@ def split_login(url: str) -> tuple[str, str | None]:
 def header_pairs(headers: Any) -> Pairs:
     """|headers| as a caller gave them, as a list of pairs of our own: bytes in
     them are text, but for values that are not UTF-8. TypeError."""
-    if headers is None:
+    if not headers and (headers is None or headers == {}):
         return []
-    items = headers.items() if hasattr(headers, "items") else headers
-    try:
-        pairs = [(name, value) for name, value in items]
-    except (TypeError, ValueError):
-        raise TypeError("headers must be a mapping or pairs of name and value") from None
-    for i, (name, value) in enumerate(pairs):
-        # All that is decided by a header compares it with str.
-        if not isinstance(name, str) or isinstance(value, bytes):
-            pairs[i] = _name_text(name), _value_text(value)
+    if headers.__class__ is dict:
+        pairs = list(headers.items())
+    else:
+        items = headers.items() if hasattr(headers, "items") else headers
+        try:
+            pairs = [(name, value) for name, value in items]
+        except (TypeError, ValueError):
+            raise TypeError("headers must be a mapping or pairs of name and value") from None
+    # All that is decided by a header compares it with str.
+    for name, value in pairs:
+        if name.__class__ is not str or value.__class__ is not str:
+            return [(_name_text(name), _value_text(value)) for name, value in pairs]
     return pairs
 
 
@@ -121,7 +124,10 @@ def add_login(pairs: Pairs, login: str | None, auth: Any) -> None:
 
 def take_cookie(pairs: Pairs) -> tuple[Pairs, str | None]:
     """|pairs| without their Cookie fields, and these as one. TypeError."""
-    if not is_named(pairs, "cookie"):
+    for name, _ in pairs:
+        if len(name) == 6 and name.lower() == "cookie":
+            break
+    else:
         return pairs, None
     values = [value for name, value in pairs if name.lower() == "cookie"]
     if not all(isinstance(value, str) for value in values):

@@ -16,23 +16,16 @@ from . import _core
 from .context import RequestContextManager, as_coroutine_function, failing, raising
 from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
-from .hops import SessionPolicy, with_cookies
+from .hops import SessionPolicy, kept_cookies
 from .jars import face_of
 from .outgoing import (
-    add_login,
-    checked_trace,
     header_pairs,
-    is_named,
-    method_text,
-    split_login,
     take_cookie,
-    url_text,
 )
 from .parameters import (
     LATER_IN_SESSION,
     UNSET,
     ceilings,
-    changes_of,
     checked_base,
     expect_known,
     hops,
@@ -43,9 +36,8 @@ from .parameters import (
     session_timeout,
     warn_auth,
 )
-from .redirects import same_origin
 from .response import ClientResponse, HttpVersion, HttpVersion11
-from .session_settings import SessionSettings
+from .session_request import SessionRequests
 from .settings import MAX_REDIRECTS, NATIVE, OptionsCache, default_headers
 
 if TYPE_CHECKING:
@@ -55,10 +47,9 @@ if TYPE_CHECKING:
     from typing import NoReturn, Self
 
     from ._core import Fetch
-    from .body import Body
     from .clientrequest import ClientRequest
     from .connector import BaseConnector
-    from .outgoing import Headers, Pairs, StrOrURL
+    from .outgoing import Headers, StrOrURL
     from .session_settings import RaiseForStatus
     from .tracing import TraceConfig
 
@@ -71,7 +62,7 @@ _core_fetch = _core.fetch
 _SESSION = OptionsCache(_core.Options(NATIVE, response_class=ClientResponse, stream=True))
 
 
-class ClientSession(SessionSettings):
+class ClientSession(SessionRequests):
     """Requests that share connections, cookies and defaults.
 
     base_url: absolute, its path ends with a slash; relative URLs are joined to it.
@@ -222,6 +213,7 @@ class ClientSession(SessionSettings):
         # each request instead, where redirects can drop it.
         secret = [pair for pair in pairs if pair[0].lower() in OF_ORIGIN]
         self._secret, self._cookie = take_cookie(secret)
+        self._guarded = bool(self._secret) or self._default_auth is not None or self._trust_env
         settings = self._settings
         if pairs or self._skip:
             plain = [pair for pair in pairs if pair[0].lower() not in OF_ORIGIN]
@@ -248,9 +240,7 @@ class ClientSession(SessionSettings):
             not self._closed
             and self._base_url is None
             and self._cookie is None
-            and not self._secret
-            and self._default_auth is None
-            and not self._trust_env
+            and not self._guarded
             and self._header_dict is None
             and not callable(self._raise_for_status)
             and not self._in_steps
@@ -280,14 +270,14 @@ class ClientSession(SessionSettings):
         if (
             self._short is ClientSession._request
             and not kwargs
-            and not self._kept
             and not self._trace_configs
             and allow_redirects
             and url.__class__ is str
             and "@" not in url
         ):
+            headers = kept_cookies(self._jar, url) if self._kept else None
             return _core_fetch(
-                self._options, self._pool, "GET", url, None, None, None, _FOLLOW, None
+                self._options, self._pool, "GET", url, None, headers, None, _FOLLOW, None
             )
         return _given(self._request("GET", url, allow_redirects=allow_redirects, **kwargs))
 
@@ -358,16 +348,9 @@ class ClientSession(SessionSettings):
                 settings["raise_for_status"] = False
             elif raise_for_status is not None:
                 settings["raise_for_status"] = raise_for_status
-            arguments: dict[str, Any] = {
-                "query": params,
-                "content": (data, json),
-                "cookies": cookies,
-                "headers": headers,
-                "skip": skip_auto_headers,
-                "auth": auth,
-                "follow": hops(allow_redirects, max_redirects),
-                "settings": settings,
-            }
+            follow = _FOLLOW
+            if not allow_redirects or max_redirects != MAX_REDIRECTS:
+                follow = hops(allow_redirects, max_redirects)
             if (
                 self._trace_configs
                 or self._in_steps
@@ -375,149 +358,29 @@ class ClientSession(SessionSettings):
             ):
                 from .steps import Steps
 
-                arguments["middlewares"], arguments["check"] = middlewares, check
-                arguments["context"] = trace_request_ctx
+                arguments: dict[str, Any] = {
+                    "query": params,
+                    "content": (data, json),
+                    "cookies": cookies,
+                    "headers": headers,
+                    "skip": skip_auto_headers,
+                    "auth": auth,
+                    "follow": follow,
+                    "settings": settings,
+                    "middlewares": middlewares,
+                    "check": check,
+                    "context": trace_request_ctx,
+                }
                 return RequestContextManager(Steps(self, method, str_or_url, arguments).run())
-            send = partial(self._plain, method, str_or_url, trace=trace, **arguments)
+            given = method, str_or_url, params, data, json, cookies, headers
+            rest = skip_auto_headers, auth, follow, trace, settings
             if not callable(check) and settings.get("upload_tracker") is None:
-                return send()
+                return self._plain(*given, *rest)
         except Exception as error:
             # As from aiohttp's coroutine, it comes when the request is awaited.
             return RequestContextManager(failing(error))
+        send = partial(self._plain, *given, *rest)
         return RequestContextManager(raising(send, check, settings.get("upload_tracker")))
-
-    def _plain(
-        self,
-        method: str,
-        str_or_url: StrOrURL,
-        *,
-        query: Any,
-        content: tuple[Any, Any],
-        cookies: Any,
-        headers: Headers,
-        skip: Iterable[str] | None,
-        auth: Any,
-        follow: int,
-        trace: Callable[[str, float], object] | None,
-        settings: dict[str, Any],
-    ) -> Fetch[ClientResponse]:
-        """A request as the engine takes it."""
-        if self.closed:
-            raise RuntimeError("Session is closed")
-        if self._header_dict is not None:
-            self._reread_headers()
-        url = url_text(str_or_url)
-        if self._base_text is not None:
-            url = _core.url_join(self._base_text, url)
-        url, login = split_login(url)
-        pairs = header_pairs(headers)
-        self._add_secrets(pairs, url, auth, login)
-        body = None
-        if content[0] is not None or content[1] is not None:
-            body = self._add_body(pairs, *content, skip)
-        if settings or body is not None:
-            from .body import settle_body
-
-            body = settle_body(pairs, body, settings, wrapping=True)
-        if query is not None:
-            from .query import encode_query
-
-            query = encode_query(query)
-        pairs = self._add_cookies(pairs, cookies, url)
-        options = self._options
-        if settings or skip:
-            options = self._override(settings, skip)
-        return _core_fetch(
-            options,
-            self._pool,
-            method_text(method),
-            url,
-            query,
-            pairs or None,
-            body,
-            follow,
-            checked_trace(trace),
-        )
-
-    def _add_secrets(self, pairs: Pairs, url: str, auth: Any, login: str | None) -> None:
-        """Adds the Authorization of |auth|, of the URL or of the session, and the
-        session's secret headers, unless the request has its own."""
-        if auth is None and login is None:
-            auth = self._auth_for(url)
-            if auth is None and self._trust_env and not is_named(pairs, "authorization"):
-                login = self._login_for(url)
-        secret = [pair for pair in self._secret if not is_named(pairs, pair[0].lower())]
-        pairs.extend(secret)
-        if auth is not None or login is not None:
-            add_login(pairs, login, auth)
-
-    def _auth_for(self, url: str) -> Any:
-        """The session's auth if it is for |url|: for the base URL's origin, if
-        there is one."""
-        if self._default_auth is None:
-            return None
-        if self._base_text is None or same_origin(self._base_text, url):
-            return self._default_auth
-        return None
-
-    def _login_for(self, url: str) -> str | None:
-        from .netrcfile import netrc_login
-
-        return netrc_login(_core.url_origin(url)[1])
-
-    def _add_body(self, pairs: Pairs, data: Any, json: Any, skip: Iterable[str] | None) -> Body:
-        from .body import encode_data, encode_json
-
-        body: Body
-        if json is None:
-            body, kind = encode_data(data)
-        elif data is None:
-            body = encode_json(json, self._json_serialize_bytes or self._json_serialize)
-            kind = "application/json"
-        else:
-            raise ValueError("data and json parameters can not be used at the same time")
-        skipped = {*self._skip, *(str(name).lower() for name in skip or ())}
-        if "content-type" not in skipped and not is_named(
-            pairs + self._header_source, "content-type"
-        ):
-            pairs.append(("Content-Type", kind))
-        return body
-
-    def _add_cookies(self, pairs: Pairs, cookies: Any, url: str) -> Pairs:
-        """Adds the Cookie: the field that the request or else the session was
-        given, the jar's cookies, and those of the request."""
-        pairs, own = take_cookie(pairs)
-        if own is None:
-            own = self._cookie
-        if own is None and not cookies and not self._kept:
-            return pairs
-        return with_cookies(pairs, own, cookies, self._jar, url)
-
-    def _override(self, settings: dict[str, Any], skip: Iterable[str] | None) -> _core.Options:
-        """Options for one request that changes some of the session's."""
-        changes = changes_of(settings)
-        raising = changes.pop("raise_for_status", None)
-        if changes.get("ssl") is True and self._ssl is not True:
-            del changes["ssl"]  # True is the default, and the connector has one
-        if raising is not None and raising is not self._raise_for_status:
-            changes["policy"] = self._policies[raising]
-            changes["on_status"] = raising
-        if skip:
-            plain = [p for p in self._header_source if p[0].lower() not in OF_ORIGIN]
-            changes["defaults"] = default_headers(plain, {*self._skip, *skip})
-        if self._derived is None:
-            self._derived = OptionsCache(self._options)
-        return self._derived.get(**changes)
-
-    def _reread_headers(self) -> None:
-        """Takes over what was changed in `headers` since the last request."""
-        from multidict import getversion
-
-        version = getversion(self._header_dict)
-        if version != self._header_seen:
-            self._header_seen = version
-            self._header_source = list(self._header_dict.items())
-            self._prepare()
 
     # --- the end ---
 

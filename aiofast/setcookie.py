@@ -139,6 +139,9 @@ def as_morsel(name: str, value: Any, quote: bool) -> Morsel[str]:
     copied. ValueError for what cannot stand in a Cookie field; TypeError."""
     if isinstance(value, Morsel):
         morsel = value.copy()
+        for attribute in ("expires", "max-age"):
+            if not _counts(attribute, str(morsel[attribute])):
+                morsel[attribute] = ""
     elif isinstance(name, str) and isinstance(value, (str, int, float, BaseCookie)):
         text = str(value)
         morsel = morsel_of(name, text, _quoted(text) if quote else text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any
 
-from .cookies import is_address
+from .cookiescope import is_address
 from .tracing import tell
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import aiofast
 import aiofast._core
+import yarl
 
 _TURNS = 400
 _WARM_UP = 40
@@ -128,6 +129,35 @@ async def sessions(server: Server) -> int:
         return await measured(turn)
 
 
+async def sessions_with_cookies(server: Server) -> int:
+    """The same with three cookies in the jar that go along."""
+    cookies = [
+        "id=8d0f3c3ad1c44e4b; HttpOnly",
+        "theme=dark; Path=/",
+        "seen=1; Path=/; Max-Age=9999",
+    ]
+    async with aiofast.ClientSession(cookie_jar=aiofast.CookieJar(unsafe=True)) as session:
+        session.cookie_jar.update_cookies_from_headers(cookies, yarl.URL(server.url))
+
+        async def turn() -> None:
+            async with session.get(server.url) as response:
+                assert response.status == 200 and len(await response.read()) == len(_SMALL)
+
+        return await measured(turn)
+
+
+async def sessions_with_headers(server: Server) -> int:
+    """The same with two headers and no cookie."""
+    headers = {"X-Client": "micro", "Accept": "application/json"}
+    async with aiofast.ClientSession() as session:
+
+        async def turn() -> None:
+            async with session.get(server.url, headers=headers) as response:
+                assert response.status == 200 and len(await response.read()) == len(_SMALL)
+
+        return await measured(turn)
+
+
 async def posts(server: Server) -> int:
     """A request with headers and a JSON body."""
     headers = {"X-Client": "micro", "Accept": "application/json"}
@@ -181,6 +211,8 @@ PATHS = {
     "fetch": fetches,
     "fetch, 50 at once": fetches_at_once,
     "ClientSession": sessions,
+    "ClientSession with 3 cookies": sessions_with_cookies,
+    "ClientSession with headers": sessions_with_headers,
     "POST of JSON with headers": posts,
     "wake-up of a task": wake_ups,
     "headers looked at": header_looks,

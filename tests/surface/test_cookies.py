@@ -206,3 +206,17 @@ async def test_the_abstract_jar_is_enough():
     dummy.update_cookies({"a": "1"})
     assert list(dummy) == []
     assert dummy.filter_cookies(URL("http://h/")) == {}
+
+
+async def test_a_jar_that_is_loaded_while_a_session_has_it(tmp_path):
+    server = Scripted([forever(request, send(response(b"ok")))])
+    saved = aiofast.CookieJar(unsafe=True)
+    saved.update_cookies_from_headers(["a=1; Path=/"], URL(server.url))
+    saved.save(tmp_path / "cookies")
+    async with aiofast.ClientSession(cookie_jar=aiofast.CookieJar(unsafe=True)) as session:
+        async with session.get(server.url):
+            pass
+        session.cookie_jar.load(tmp_path / "cookies")
+        async with session.get(server.url):
+            pass
+    assert [one.header("Cookie") for one in server.requests] == [None, "a=1"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from http.cookies import SimpleCookie
 
 import pytest
-from aiofast import cookies
+from aiofast import cookieplans, cookies
 from aiofast.cookies import CookieJar, DummyCookieJar
 from aiofast.jars import cookie_field, own_cookies
 from aiofast.setcookie import MAX_COOKIE, format_cookies, parse_date
+from yarl import URL
 
 
 def jar_with(*pairs: tuple[str, str], **options) -> CookieJar:
@@ -171,12 +174,12 @@ def test_the_cookie_header_is_bounded():
     for n in range(100):
         jar.set_cookie(f"n{n}={'x' * 1000}", A)
     header = "; ".join("=".join(pair) for pair in jar.cookies_for(A))
-    assert 7000 < len(header) <= cookies.MAX_HEADER
+    assert 7000 < len(header) <= cookieplans.MAX_HEADER
     small = CookieJar()
     for n in range(cookies.KEPT_PER_DOMAIN):
         small.set_cookie(f"n{n}=1", A)
         small.set_cookie(f"m{n}=1; Domain=example.org", A)
-    assert len(small.cookies_for(A)) == cookies.MAX_SENT
+    assert len(small.cookies_for(A)) == cookieplans.MAX_SENT
 
 
 def test_a_dummy_keeps_nothing():
@@ -268,3 +271,162 @@ def test_simple_cookies():
     assert found["a"]["max-age"] == "5"
     assert found["b"].value == "q r"
     assert set(found) <= {"a", "b", "c[0]"}
+
+
+# --- what a request costs --------------------------------------------------------
+
+
+class Watched(dict):
+    """A jar's cookies by domain, which a request may look into but not walk
+    through."""
+
+    def __init__(self, cookies):
+        super().__init__(cookies)
+        self.asked = []
+
+    def get(self, domain, default=None):
+        self.asked.append(domain)
+        return super().get(domain, default)
+
+    def _refuse(self, *args):
+        raise AssertionError("a request walks through the whole jar")
+
+    __iter__ = keys = values = items = _refuse
+
+
+def lines_run(function, *args) -> int:
+    """How many lines of Python run while |function| does."""
+    count = 0
+
+    def trace(frame, event, arg):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function(*args)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_cookies_of_other_hosts_cost_nothing(monkeypatch):
+    monkeypatch.setattr(cookies, "MAX_IN_ALL", 20_000)
+    small, large = jar_with(), jar_with()
+    for jar, hosts in ((small, 1), (large, 1000)):
+        for host in range(hosts):
+            for n in range(10):
+                jar.set_cookie(f"n{n}=1; Path=/dir", f"http://h{host}.example.org/")
+        jar.set_cookie("a=1; Domain=example.org; Path=/", "http://h0.example.org/")
+        jar.by_domain = Watched(jar.by_domain)
+    assert len(large.by_domain) == 1001
+    urls = [
+        "http://h0.example.org/dir/first",
+        "http://h0.example.org/dir/other",
+        "http://h0.example.org/",
+    ]
+    for url in [*urls, *urls]:  # as nothing is known, and as the field is
+        assert lines_run(large.header_for, url) == lines_run(small.header_for, url)
+    assert large.header_for(urls[0]) == small.header_for(urls[0])
+    assert large.header_for(urls[0]).count("=") == 11
+    assert set(large.by_domain.asked) <= {"", "h0.example.org", "example.org", "org"}
+
+
+def test_a_field_is_worked_out_once():
+    jar = jar_with(("a=1; Path=/", A), ("b=2", A), ("c=3; Path=/other", A))
+    assert jar.header_for(A) == "b=2; a=1"
+    jar.by_domain = Watched(jar.by_domain)
+    assert jar.header_for(A) == "b=2; a=1"
+    assert jar.by_domain.asked == []
+    assert jar.header_for("http://www.example.org/other") == "c=3; a=1"
+    assert jar.by_domain.asked == []  # the origin was known
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda jar: jar.set_cookie("a=2; Path=/", A), "b=2; a=2"),
+        (lambda jar: jar.set_cookie("a=; Path=/; Max-Age=0", A), "b=2"),
+        (lambda jar: jar.set_cookie("c=3; Domain=example.org; Path=/", A), "b=2; c=3; a=1"),
+        (lambda jar: jar.update_cookies({"everywhere": "1"}), "b=2; everywhere=1; a=1"),
+        (lambda jar: jar.clear(), ""),
+        (lambda jar: jar.clear(lambda morsel: morsel.key == "b"), "a=1"),
+        (lambda jar: jar.clear_domain("example.org"), ""),
+        (lambda jar: None, "b=2; a=1"),
+    ],
+)
+def test_a_field_follows_the_jar(change, field):
+    jar = jar_with(("a=1; Path=/", A), ("b=2", A))
+    assert jar.header_for(A) == "b=2; a=1"
+    change(jar)
+    assert jar.header_for(A) == field
+    assert jar.header_for(A) == field
+
+
+def test_a_field_ends_with_its_cookies(monkeypatch):
+    jar = jar_with(("a=1; Max-Age=60", A), ("b=1", A))
+    now = cookies.time.time()
+    assert jar.header_for(A) == "a=1; b=1"
+    monkeypatch.setattr(cookies.time, "time", lambda: now + 61)
+    assert jar.header_for(A) == "b=1"
+    assert len(jar) == 1
+
+
+def test_fields_are_for_their_own_origin_and_path():
+    jar = CookieJar(unsafe=True)
+    jar.set_cookie("a=1; Secure; Path=/", "https://one.example/")
+    jar.set_cookie("b=1; Path=/x", "http://two.example/")
+    jar.set_cookie("c=1; Path=/", "http://[::1]/")
+    for url, field in (
+        ("https://one.example", "a=1"),
+        ("https://one.example/", "a=1"),
+        ("https://one.example:8443/x?/y", "a=1"),
+        ("HTTPS://ONE.EXAMPLE./x", "a=1"),
+        ("http://one.example/", ""),
+        ("https://one.example?/", "a=1"),
+        ("https://one.example.two.example/", ""),
+        ("https://two.example/x/y", "b=1"),
+        ("http://two.example/x#/", "b=1"),
+        ("http://two.example/xy", ""),
+        ("http://two.example/?/x", ""),
+        ("http://[::1]:80/", "c=1"),
+        ("https:///two.example/x", ""),
+        ("http:/two.example/x", ""),
+    ):
+        for _ in range(2):
+            assert jar.header_for(url) == field, url
+            assert dict(jar.cookies_for(url)) == dict(p.split("=") for p in field.split("; ") if p)
+
+
+def test_what_is_kept_for_urls_is_bounded():
+    jar = jar_with(("a=1; Domain=example.org; Path=/", A))
+    for n in range(1000):
+        assert jar.header_for(f"http://h{n}.example.org/") == "a=1"
+    assert len(jar._plans.fields) == len(jar._plans._kept) == 256
+
+
+def test_at_most_fifty_of_one_response():
+    jar = CookieJar()
+    headers = ["bad", *(f"n{n}=1" for n in range(60))]
+    jar.update_cookies_from_headers(headers, URL(A))
+    assert [cookie.key for cookie in jar] == [f"n{n}" for n in range(49)]
+
+
+def test_what_aiohttp_s_programs_look_at(tmp_path):
+    jar = jar_with(("a=1; Max-Age=60; Path=/x/", A), ("b=2; Domain=example.org", A))
+    view = jar.cookies
+    assert set(jar._cookies) == {("www.example.org", "/x"), ("example.org", "/dir")} == set(view)
+    assert pickle.loads(pickle.dumps(jar._cookies)) == jar._cookies
+    ((place, when),) = jar._expirations.items()
+    assert place == ("www.example.org", "/x", "a")
+    assert when > cookies.time.time()
+    assert jar._host_only_cookies == {place}
+    assert "1" not in repr(view)
+    jar.clear()
+    assert len(view) == 0
+    jar.set_cookie("c=3", A)
+    assert view["www.example.org", "/dir"]["c"].value == "3"
+    with pytest.raises(TypeError):
+        view["x", ""] = SimpleCookie()
