@@ -72,16 +72,17 @@ def plain_file(file: Any) -> Any:
 class FileSource(Source):
     """Part of a regular file, from its place at the call to its end then."""
 
-    __slots__ = ("_file", "_start")
-    length: int
+    __slots__ = ("_file", "_size", "_start")
 
-    def __init__(self, file: Any, start: int, length: int) -> None:
-        super().__init__(length, True)
+    def __init__(self, file: Any, start: int, size: int) -> None:
+        super().__init__(size, True)
         self._file = file
         self._start = start
+        self._size = size
 
     async def write_to(self, out: Out) -> None:
-        await out.write_file(self._file.fileno(), self._start, self.length)
+        length = self._size if self.length is None else self.length
+        await out.write_file(self._file.fileno(), self._start, length)
 
 
 class PipeSource(Source):

@@ -23,6 +23,7 @@
 #include "http/aif_h1write.h"
 #include "net/aif_deadline.h"
 #include "net/aif_pread.h"
+#include "net/aif_sendfile.h"
 #include "net/aif_stage.h"
 
 struct aif_conn;
@@ -78,9 +79,11 @@ struct aif_upload {
     uv_buf_t bufs[3];
     size_t piece; /* bytes of body in |write| */
     aif_deadline patience;
-    aif_pread *file[2]; /* the piece is part of a file: one is sent */
-    uint64_t file_at;   /* while the other reads ahead */
-    uint64_t file_left; /* to be read */
+    aif_pread *file[2]; /* the piece is part of a file: one is sent while
+                           the other reads ahead */
+    aif_sendfile *raw;  /* ... or the kernel sends it */
+    uint64_t file_at;
+    uint64_t file_left; /* to be read, or sent by the kernel */
     const char *ahead;  /* read and not sent */
     size_t ahead_len;
     int file_code;     /* why it cannot be read; 0 */
@@ -104,8 +107,11 @@ void aif_upload_fini(aif_upload *u);
  * of which on_stop tells. In another state AIF_EINVAL. */
 int aif_upload_give(aif_upload *u, const char *data, size_t len, aif_err *err);
 
-/* The same for |len| bytes at |offset| of a file, read in libuv's threads. The
- * descriptor is duplicated. Never 1. */
+/* The same for |len| bytes at |offset| of a file: the kernel sends them where
+ * they go to a socket as they are (no TLS, not chunked), else they are read in
+ * libuv's threads. The descriptor is duplicated. Never 1, unless |len| is 0.
+ * What the file grows by meanwhile is not sent; if it shrinks, on_taken says
+ * AIF_ETRUNCATED. */
 int aif_upload_give_file(aif_upload *u, int fd, uint64_t offset, uint64_t len,
                          aif_err *err);
 
@@ -124,5 +130,25 @@ void aif_upload_continue(aif_upload *u); /* 100 has come */
 void aif_upload_refuse(aif_upload *u);   /* a final head has come */
 void aif_upload_stop(aif_upload *u);     /* the attempt is over */
 void aif_upload_over(aif_upload *u);     /* and with it the fetch */
+
+/* ---- between the two files of the upload -------------------------------- */
+
+/* Whether |len| more bytes may be given: 0 or a code with |err|. */
+int aif_upload_may_give(aif_upload *u, uint64_t len, aif_err *err);
+
+/* Puts |data| between its chunk's frame, if there is one, into u->bufs. The
+ * number of buffers, or a code. */
+int aif_upload_frame(aif_upload *u, const char *data, size_t len);
+
+/* Writes |count| of u->bufs, of which |piece| bytes are body. 1, 0 or
+ * AIF_ECLOSED. */
+int aif_upload_send(aif_upload *u, unsigned count, size_t piece);
+
+/* A write of u->piece bytes is over, well or not. */
+void aif_upload_written(aif_upload *u, int code);
+
+/* A part of a file has left; 1 if it was the last. */
+int aif_upload_file_written(aif_upload *u);
+void aif_upload_file_close(aif_upload *u);
 
 #endif

@@ -67,6 +67,7 @@ typedef struct aif_stage_type {
     int (*read)(aif_stage *s, int on);
     int (*probe)(aif_stage *s);
     int (*shutdown)(aif_stage *s);
+    int (*socket)(aif_stage *s); /* NULL: there is more to it than a socket */
     void (*close)(aif_stage *s);
 } aif_stage_type;
 
@@ -116,6 +117,15 @@ static inline int
 aif_stage_probe(aif_stage *s)
 {
     return s->type->probe(s);
+}
+
+/* The socket, for bytes that go to it as they are and past the stage: see
+ * aif_sendfile.h. Borrowed. -1 for a stage that makes something else of bytes,
+ * and while a write is pending. */
+static inline int
+aif_stage_socket(aif_stage *s)
+{
+    return s->type->socket == NULL ? -1 : s->type->socket(s);
 }
 
 /* Says that no more bytes will be written (FIN, close_notify) once those that

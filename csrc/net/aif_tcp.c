@@ -323,6 +323,19 @@ tcp_shutdown(aif_stage *s)
     return shut_if_drained(t);
 }
 
+static int
+tcp_socket(aif_stage *s)
+{
+    aif_tcp *t = tcp_of(s);
+
+    if (t->write_code != 0 || t->shutting || t->stage.loop->silent
+        || !aif_list_empty(&t->writes))
+    {
+        return -1;
+    }
+    return aif_tcp_fd(t);
+}
+
 /* -- Reading ------------------------------------------------------------ */
 
 /* Leaves |buf| empty when the user has changed its mind or there is no memory;
@@ -505,6 +518,7 @@ static const aif_stage_type tcp_type = {
     .read = tcp_read,
     .probe = tcp_probe,
     .shutdown = tcp_shutdown,
+    .socket = tcp_socket,
     .close = tcp_close,
 };
 

@@ -338,23 +338,36 @@ test_harm_in_every_upcall(void)
 
 /* ---- files -------------------------------------------------------------- */
 
+/* How a file goes: by the kernel, or read as where there is TLS. */
+typedef enum way { BY_KERNEL, BY_READING } way;
+
 typedef struct filed {
     source s; /* first: the upcalls' user */
     FILE *file;
-    uint64_t len;
+    uint64_t offset, len;
+    way way;
     int code;
 } filed;
+
+static aif_stage_type opaque;
 
 static void
 filed_on_start(void *user, aif_upload *u)
 {
     filed *f = user;
     aif_err err = {0};
-    int rc = aif_upload_give_file(u, fileno(f->file), 3, f->len, &err);
+    int rc;
 
+    if (f->way == BY_READING) {
+        opaque = *u->conn->stage->type;
+        opaque.socket = NULL;
+        u->conn->stage->type = &opaque;
+    }
+    rc = aif_upload_give_file(u, fileno(f->file), f->offset, f->len, &err);
     f->s.starts++;
     CHECK_EQ_INT(rc, 0);
     CHECK_EQ_INT(u->state, AIF_UPLOAD_BUSY);
+    CHECK_EQ_INT(u->raw != NULL, f->way == BY_KERNEL && f->len > 65536);
     CHECK_EQ_INT(aif_upload_give(u, "x", 1, &err), AIF_EINVAL);
 }
 
@@ -366,6 +379,7 @@ filed_on_taken(void *user, aif_upload *u, int code)
 
     f->s.takens++;
     f->code = code;
+    CHECK(u->raw == NULL && u->file[0] == NULL);
     if (code < 0) {
         aif_upload_fail(u, code, &err);
     }
@@ -382,11 +396,13 @@ static const aif_upload_cbs filed_cbs = {
 };
 
 static void
-filed_init(filed *f, uint64_t len, uint64_t size)
+filed_init(filed *f, way how, uint64_t len, uint64_t size)
 {
     memset(f, 0, sizeof(*f));
     source_init(&f->s, (int64_t)len, len, 0);
     f->s.u.cbs = &filed_cbs;
+    f->way = how;
+    f->offset = 3;
     f->len = len;
     f->file = tmpfile();
     CHECK(f->file != NULL);
@@ -397,21 +413,24 @@ static void
 test_file(void)
 {
     static const step take[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
-    static const uint64_t lengths[] = {1, 262144, 524288, 524289, 3000000};
+    static const uint64_t lengths[] = {1,      65536,   65537,  524288,
+                                       524289, 2162689, 5000000};
     filed f;
 
-    bench_open();
-    SERVE(0, take);
-    for (unsigned i = 0; i < 5; i++) {
-        filed_init(&f, lengths[i], lengths[i] + 3);
-        CHECK_EQ_INT(source_start(&f.s), 0);
-        source_end(&f.s, 0);
-        CHECK_EQ_INT(f.s.takens, 1);
-        CHECK_EQ_INT(f.s.u.sent, lengths[i]);
-        CHECK_EQ_INT(f.s.c.reused, i > 0);
-        (void)fclose(f.file);
+    for (way how = BY_KERNEL; how <= BY_READING; how++) {
+        bench_open();
+        SERVE(0, take);
+        for (unsigned i = 0; i < 7; i++) {
+            filed_init(&f, how, lengths[i], lengths[i] + 3);
+            CHECK_EQ_INT(source_start(&f.s), 0);
+            source_end(&f.s, 0);
+            CHECK_EQ_INT(f.s.takens, 1);
+            CHECK_EQ_INT(f.s.u.sent, lengths[i]);
+            CHECK_EQ_INT(f.s.c.reused, i > 0);
+            (void)fclose(f.file);
+        }
+        bench_close();
     }
-    bench_close();
 }
 
 /* Too short by a byte, at each place of the two buffers. */
@@ -419,13 +438,14 @@ static void
 test_file_that_is_short(void)
 {
     static const step deaf[] = {REQUEST, NAP(5000)};
-    static const uint64_t lengths[] = {2, 524289, 1048577, 2000000};
+    static const uint64_t lengths[] = {2, 65538, 1048577, 4194305};
     filed f;
 
     bench_open();
     SERVE(0, deaf);
-    for (unsigned i = 0; i < 4; i++) {
-        filed_init(&f, lengths[i], lengths[i] + 2);
+    for (unsigned i = 0; i < 8; i++) {
+        filed_init(&f, i & 1 ? BY_READING : BY_KERNEL, lengths[i / 2],
+                   lengths[i / 2] + 2);
         CHECK_EQ_INT(source_start(&f.s), 0);
         source_end(&f.s, AIF_ETRUNCATED);
         CHECK_EQ_INT(f.code, AIF_ETRUNCATED);
@@ -435,7 +455,7 @@ test_file_that_is_short(void)
     bench_close();
 }
 
-/* The end comes while a thread reads, and while the socket is full. */
+/* The end comes while a thread works, and while the socket is full. */
 static void
 test_file_is_cancelled(void)
 {
@@ -444,18 +464,113 @@ test_file_is_cancelled(void)
 
     bench_open();
     SERVE(0, deaf);
-    for (unsigned i = 0; i < 4; i++) {
-        filed_init(&f, 50000000, 50000003);
+    for (unsigned i = 0; i < 8; i++) {
+        filed_init(&f, i & 1 ? BY_READING : BY_KERNEL, 50000000, 50000003);
         CHECK_EQ_INT(source_start(&f.s), 0);
         UNTIL(f.s.starts > 0);
-        if (i > 0) {
-            settle(i * 20);
+        if (i > 1) {
+            settle(i * 10);
+            CHECK(f.s.u.sent > 0 && f.s.u.sent < 50000000);
         }
         aif_fetch_cancel(f.s.c.f);
         CHECK_EQ_INT(f.s.stops, 1);
         source_end(&f.s, AIF_ECANCELLED);
         (void)fclose(f.file);
     }
+    bench_close();
+}
+
+/* The peer answers and leaves in the middle: what it said counts. */
+static void
+test_file_is_answered_early(void)
+{
+    static const step early[] = {HEAD, SAY(OK("2", "hi")), NAP(5000)};
+    static const step rude[] = {HEAD, RESET};
+    filed f;
+
+    bench_open();
+    SERVE(0, early, early, rude, rude);
+    for (unsigned i = 0; i < 4; i++) {
+        filed_init(&f, i & 1 ? BY_READING : BY_KERNEL, 50000000, 50000003);
+        CHECK_EQ_INT(source_start(&f.s), 0);
+        UNTIL(f.s.c.dones > 0);
+        CHECK_EQ_INT(f.s.c.status, i < 2 ? 200 : 0);
+        CHECK_EQ_INT(f.s.c.code == 0, i < 2);
+        source_end(&f.s, f.s.c.code);
+        CHECK_EQ_INT(b.pool->open, 0);
+        (void)fclose(f.file);
+    }
+    bench_close();
+}
+
+/* A file that the kernel does not send is read; and one that cannot be read
+ * either is the file's fault, not the connection's. */
+static void
+test_file_that_the_kernel_does_not_send(void)
+{
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), AGAIN};
+    int ends[2];
+    filed f;
+
+    bench_open();
+    SERVE(0, take);
+    filed_init(&f, BY_KERNEL, TOTAL, 0);
+    (void)fclose(f.file);
+    f.file = fopen("/proc/self/mem", "r");
+    if (f.file != NULL) {
+        f.offset = (uint64_t)(uintptr_t)bytes;
+        CHECK_EQ_INT(source_start(&f.s), 0);
+        source_end(&f.s, 0);
+        CHECK_EQ_INT(f.s.u.sent, TOTAL);
+        (void)fclose(f.file);
+    }
+    else { /* not Linux */
+        aif_fetch_free(f.s.c.f);
+        aif_upload_fini(&f.s.u);
+    }
+    filed_init(&f, BY_KERNEL, TOTAL, 0);
+    (void)fclose(f.file);
+    CHECK_EQ_INT(pipe(ends), 0);
+    f.file = fdopen(ends[0], "r");
+    CHECK_EQ_INT(source_start(&f.s), 0);
+    source_end(&f.s, UV_ESPIPE);
+    CHECK_EQ_INT(f.code, UV_ESPIPE);
+    (void)fclose(f.file);
+    (void)close(ends[1]);
+    bench_close();
+}
+
+static void
+only_start(void *user, aif_upload *u)
+{
+    (void)u;
+    ((source *)user)->starts++;
+}
+
+/* Without memory for either way: the piece was not given. */
+static void
+test_file_without_memory(void)
+{
+    static const step take[] = {REQUEST, SAY(OK("2", "hi")), NAP(5000)};
+    aif_upload_cbs cbs = source_cbs;
+    aif_err err = {0};
+    source s;
+
+    bench_open();
+    SERVE(0, take);
+    source_init(&s, 100000, 5, 5);
+    cbs.on_start = only_start;
+    s.u.cbs = &cbs;
+    CHECK_EQ_INT(source_start(&s), 0);
+    UNTIL(s.starts > 0);
+    aif_mem_fail_at(1, 1);
+    CHECK_EQ_INT(aif_upload_give_file(&s.u, 0, 0, 100000, &err), AIF_ENOMEM);
+    aif_mem_fail_at(0, 0);
+    CHECK(s.u.raw == NULL && s.u.file[0] == NULL);
+    CHECK_EQ_INT(s.u.state, AIF_UPLOAD_OPEN);
+    CHECK_EQ_INT(aif_upload_give(&s.u, bytes, 100000, &err), 1);
+    source_end(&s, 0);
+    CHECK_EQ_INT(s.u.sent, 100000);
     bench_close();
 }
 
@@ -495,6 +610,9 @@ main(void)
         CHECK_TEST(test_file),
         CHECK_TEST(test_file_that_is_short),
         CHECK_TEST(test_file_is_cancelled),
+        CHECK_TEST(test_file_is_answered_early),
+        CHECK_TEST(test_file_that_the_kernel_does_not_send),
+        CHECK_TEST(test_file_without_memory),
         CHECK_TEST(test_given_out_of_time),
     };
 
