@@ -163,7 +163,9 @@ class ClientRequest:
             self.headers["Content-Type"] = kind
 
     async def update_body(self, body: Any) -> None:
-        """Another body, as a request's `data`; None for none."""
+        """Another body, as a request's `data`; None for none. The old one is closed."""
+        if hasattr(self._body, "holds"):
+            await self._body.close()
         self.headers.popall("Content-Length", None)
         self.headers.popall("Transfer-Encoding", None)
         self.update_body_from_data(body)

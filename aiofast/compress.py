@@ -93,10 +93,11 @@ def compressed(body: Any, coding: str) -> Any:
 class CompressedSource(Source):
     """Another source, compressed as it is sent."""
 
-    __slots__ = ("_coding", "_plain")
+    __slots__ = ("_coding", "_plain", "holds")
 
     def __init__(self, plain: Source, coding: str) -> None:
         super().__init__(None, plain.replayable)
+        self.holds = plain.holds
         self._plain = plain
         self._coding = coding
 

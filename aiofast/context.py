@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .response import ClientResponse
+    from .sending import Source
     from .tracker import UploadTracker
 
 _T = TypeVar("_T")
@@ -78,6 +79,18 @@ async def tracked(
     if tracker is None:
         return await send()
     response: ClientResponse = await tracker.follow(send)
+    return response
+
+
+async def closing(request: Awaitable[_T], body: Source) -> _T:
+    """The result of |request|. What |body| holds is closed: at once if there is
+    none, else as soon as all of it is sent."""
+    try:
+        response = await request
+    except BaseException:
+        await body.close()
+        raise
+    await body.release()
     return response
 
 

@@ -32,6 +32,13 @@ def file_body(file: Any) -> Any:
         return file.getvalue()[file.tell() :]
     if isinstance(file, io.StringIO):
         return file.read().encode("utf-8")
+    source = _source_of(file)
+    if isinstance(file, io.IOBase):
+        source.holds = file
+    return source
+
+
+def _source_of(file: Any) -> FileSource | PipeSource | ReaderSource:
     plain = plain_file(file)
     if plain is None:
         return ReaderSource(file)
@@ -72,7 +79,7 @@ def plain_file(file: Any) -> Any:
 class FileSource(Source):
     """Part of a regular file, from its place at the call to its end then."""
 
-    __slots__ = ("_file", "_size", "_start")
+    __slots__ = ("_file", "_size", "_start", "holds")
 
     def __init__(self, file: Any, start: int, size: int) -> None:
         super().__init__(size, True)
@@ -88,7 +95,7 @@ class FileSource(Source):
 class PipeSource(Source):
     """What comes out of a pipe, as it comes."""
 
-    __slots__ = ("_file",)
+    __slots__ = ("_file", "holds")
 
     def __init__(self, file: Any) -> None:
         super().__init__()
@@ -127,7 +134,7 @@ class ReaderSource(Source):
     """Whatever has read(n), which gives bytes or str, or an awaitable of them.
     read() runs in the loop's thread, a piece at a time."""
 
-    __slots__ = ("_file", "_start")
+    __slots__ = ("_file", "_start", "holds")
 
     def __init__(self, file: Any) -> None:
         start = None

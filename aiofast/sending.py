@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError, get_running_loop
 from contextlib import suppress
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from .errors import ClientConnectionError, ClientError, ClientOSError
@@ -37,10 +38,11 @@ class Source:
 
     __slots__ = (
         *("expect", "length", "progress", "replayable", "started"),
-        *("tracker", "trailers", "wrapping"),
+        *("task", "tracker", "trailers", "wrapping"),
     )
     length: int | None
     replayable: bool  # may be sent again, for a redirect or another try
+    holds: Any = None  # what is closed with it; None: nothing
 
     def __init__(self, length: int | None = None, replayable: bool = False) -> None:
         self.length = length
@@ -51,13 +53,41 @@ class Source:
         self.wrapping = False
         self.tracker: Any = None
         self.started = False
+        self.task: Task[None] | None = None
 
     def start(self, upload: Upload, context: Context) -> Task[None]:
         """Called by the engine each time it wants the body from its beginning."""
         self.started = True
         if self.tracker is not None:
             self.tracker.begin(upload)
-        return get_running_loop().create_task(self._send(upload), context=context)
+        self.task = get_running_loop().create_task(self._send(upload), context=context)
+        return self.task
+
+    async def close(self) -> None:
+        """Closes what it holds; harmless when closed. What fails is logged."""
+        holds, self.holds = self.holds, None
+        if holds is None:
+            return
+        try:
+            closed = holds.close()
+            if isawaitable(closed):
+                await closed
+        except Exception as error:
+            from logging import getLogger
+
+            getLogger("aiofast").error("The body of a request cannot be closed: %s", error)
+
+    async def release(self) -> None:
+        """Closes it now, or once it is sent: a response may come before."""
+        if self.holds is None:
+            return
+        if self.task is None or self.task.done():
+            await self.close()
+        else:
+            self.task.add_done_callback(self._close_soon)
+
+    def _close_soon(self, task: Task[None]) -> None:
+        self.task = task.get_loop().create_task(self.close())
 
     async def write_to(self, out: Out) -> None:
         """Writes all of the body."""
@@ -224,10 +254,11 @@ class AsyncIterableSource(Source):
 class PayloadSource(Source):
     """A payload, which may be aiohttp's or anybody's."""
 
-    __slots__ = ("_payload", "_size")
+    __slots__ = ("_payload", "_size", "holds")
 
     def __init__(self, payload: Any) -> None:
         self._size: int | None = payload.size
+        self.holds = payload if hasattr(payload, "close") else None
         super().__init__(self._size, bool(getattr(payload, "_replayable", True)))
         self._payload = payload
 

@@ -25,11 +25,10 @@ from .settings import OptionsCache, default_headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ._core import Fetch
     from .body import Body
     from .hops import SessionPolicy
     from .outgoing import Headers, Pairs, StrOrURL
-    from .response import ClientResponse
+    from .session import Request
 
 _core_fetch = _core.fetch
 
@@ -67,7 +66,7 @@ class SessionRequests(SessionSettings):
         follow: int,
         trace: Callable[[str, float], object] | None,
         settings: dict[str, Any],
-    ) -> Fetch[ClientResponse]:
+    ) -> Request:
         """A request as the engine takes it."""
         if self.closed:
             raise RuntimeError("Session is closed")
@@ -97,7 +96,7 @@ class SessionRequests(SessionSettings):
         options = self._options
         if settings or skip:
             options = self._override(settings, skip)
-        return _core_fetch(
+        fetch = _core_fetch(
             options,
             self._pool,
             "GET" if method == "GET" else method_text(method),
@@ -108,6 +107,11 @@ class SessionRequests(SessionSettings):
             follow,
             None if trace is None else checked_trace(trace),
         )
+        if body is not None and getattr(body, "holds", None) is not None:
+            from .context import RequestContextManager, closing
+
+            return RequestContextManager(closing(fetch, body))
+        return fetch
 
     def _add_secrets(self, pairs: Pairs, url: str, auth: Any, login: str | None) -> None:
         """Adds the Authorization of |auth|, of the URL or of the session, and the

@@ -53,6 +53,7 @@ class Steps:
         self.params = arguments["query"]
         self.traces: list[Trace] = []
         self.history: list[ClientResponse] = []
+        self.request: ClientRequest | None = None
         self.response: ClientResponse | None = None
         self.due: float | None = None
         self.url: URL
@@ -76,11 +77,13 @@ class Steps:
             assert response is not None
             await self._check(response)
             response.history = tuple(self.history)
+            await self._end(response)
             await self._tell("on_request_end", response)
             return response
         except BaseException as error:
             if self.response is not None:
                 self.response.close()
+            await self._end(None)
             await self._tell("on_request_exception", error)
             raise
 
@@ -137,7 +140,7 @@ class Steps:
         follow = arguments["follow"]
         handler = self._handler()
         while True:
-            request = self._request()
+            self.request = request = self._request()
             self.response = response = await handler(request)
             if follow < 0 or response.status not in STATUSES:
                 return
@@ -156,6 +159,8 @@ class Steps:
                 self.history.pop()
                 return
             self._turn(request, response, location)
+            if self.data is None:
+                await self._end(response)
             response.release()
 
     def _turn(self, request: ClientRequest, response: ClientResponse, location: str) -> None:
@@ -286,6 +291,12 @@ class Steps:
         return found
 
     # --- the end ---
+
+    async def _end(self, response: ClientResponse | None) -> None:
+        """Closes the body of the latest hop, as closing() does."""
+        body: Any = None if self.request is None else self.request._body
+        if hasattr(body, "holds"):
+            await (body.close() if response is None else body.release())
 
     async def _check(self, response: ClientResponse) -> None:
         check = self.arguments["check"]

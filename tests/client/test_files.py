@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
+import io
 import os
 import threading
 
 import aiofast
 import pytest
 from measures import Peak, stalls
-from servers import Gone, Scripted, answer, response, rst, send, silence, take, until
+from servers import Gone, Scripted, answer, fin, forever, response, rst, send, silence, take, until
 
 MIB = 1 << 20
 
@@ -152,3 +154,149 @@ async def test_a_gibibyte_in_little_memory(way, tmp_path):
     assert digest is None or found.digest() == want.digest()
     assert peak.grown < 20 << 20
     assert worst.worst < 0.05
+
+
+# --- who closes it --------------------------------------------------------------
+
+
+def plainly(session):
+    return {}
+
+
+def by_middleware(session):
+    async def middleware(request, handler):
+        return await handler(request)
+
+    return {"middlewares": [middleware]}
+
+
+ways = pytest.mark.parametrize("more", [plainly, by_middleware])
+
+
+class Noted(aiofast.BytesPayload):
+    closed = 0
+
+    async def close(self):
+        self.closed += 1
+        await super().close()
+
+
+@ways
+@pytest.mark.parametrize("compress", [None, "gzip"])
+async def test_a_session_closes_it(more, compress, tmp_path):
+    """As aiohttp's does."""
+    async with aiofast.ClientSession() as session:
+        path = tmp_path / "file"
+        path.write_bytes(b"x" * 100)
+        server = Scripted([forever(answer())])
+        for make in (
+            lambda: (file := path.open("rb"), file),
+            lambda: (file := path.open(), file),
+            lambda: (file := path.open("rb"), {"file": file}),
+            lambda: (file := path.open("rb"), aiofast.FormData({"file": file, "a": "b"})),
+            lambda: (file := path.open("rb"), aiofast.BufferedReaderPayload(file)),
+        ):
+            file, data = make()
+            async with session.post(server.url, data=data, compress=compress, **more(session)):
+                assert file.closed
+        file = io.BytesIO(b"x")
+        await session.post(server.url, data=file, **more(session))
+        assert not file.closed  # it holds nothing of the system
+        with path.open("rb") as file:
+            await aiofast.post(server.url, data=file)
+            await aiofast.post(server.url, data={"file": file})
+            assert not file.closed  # without a session it is the caller's
+
+
+@ways
+@pytest.mark.parametrize(
+    ("script", "error", "options"),
+    [
+        ([answer()], None, {}),
+        ([answer(b"", "Location: /", status="307 Temporary Redirect"), answer()], None, {}),
+        ([answer(b"", "Location: /", status="303 See Other"), answer()], None, {}),
+        (
+            [answer(b"", "Location: http://[", status="308 Permanent Redirect")],
+            aiofast.InvalidUrlRedirectClientError,
+            {},
+        ),
+        (
+            [forever(answer(b"", "Location: /", status="307 Temporary Redirect"))],
+            aiofast.TooManyRedirects,
+            {"max_redirects": 2},
+        ),
+        ([fin], aiofast.ClientError, {}),
+        ([silence], asyncio.TimeoutError, {"timeout": 0.1}),
+        ([answer(status="404 Not Found")], aiofast.ClientResponseError, {"raise_for_status": True}),
+    ],
+)
+async def test_a_payload_is_closed_whatever_comes(script, error, options, more):
+    async with aiofast.ClientSession() as session:
+        server = Scripted(script, script)
+        payload = Noted(b"payload")
+        post = session.post(f"{server.url}/", data=payload, **more(session), **options)
+        if error is None:
+            await post
+        else:
+            with pytest.raises(error):
+                await post
+        assert payload.closed == 1
+
+
+@ways
+async def test_a_payload_is_closed_when_it_is_cancelled(more, tmp_path):
+    async with aiofast.ClientSession() as session:
+        server = Scripted([swallow()], [swallow()])
+        path = tmp_path / "file"
+        with path.open("wb") as file:
+            file.truncate(MIB)
+        for data in (Noted(b"x" * 100), aiofast.BufferedReaderPayload(path.open("rb"))):
+            post = asyncio.ensure_future(session.post(server.url, data=data, **more(session)))
+            await asyncio.sleep(0.05)
+            post.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await post
+            assert data.closed if isinstance(data, Noted) else data._value.closed
+
+
+@ways
+async def test_it_is_not_closed_under_the_hands_of_who_reads_it(more, tmp_path):
+    """The response comes before the body is sent, which goes on."""
+    async with aiofast.ClientSession() as session:
+        path = tmp_path / "file"
+        path.write_bytes(gzip.compress(b"0123456789abcdef" * (4 * MIB)))
+        go = threading.Event()
+        early = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        server = Scripted([take(MIB), send(early), until(go), swallow()])
+        with gzip.open(path) as file:
+            async with session.post(server.url, data=file, **more(session)) as found:
+                assert found.status == 200
+                assert not file.closed
+                go.set()
+                await server.reached(lambda: file.tell() > 32 * MIB)
+            await server.reached(lambda: file.closed)
+
+
+async def test_a_middleware_that_sends_another_body_closes_the_first():
+    async with aiofast.ClientSession() as session:
+        first, second = Noted(b"first"), Noted(b"second")
+
+        async def middleware(request, handler):
+            await request.update_body(second)
+            return await handler(request)
+
+        server = Scripted([answer()])
+        await session.post(server.url, data=first, middlewares=[middleware])
+        assert (server.requests[0].body, first.closed, second.closed) == (b"second", 1, 1)
+
+
+async def test_a_body_that_cannot_be_closed_is_no_error_of_the_request(caplog):
+    async with aiofast.ClientSession() as session:
+
+        class Bad(aiofast.BytesPayload):
+            async def close(self):
+                raise OSError("no such luck")
+
+        server = Scripted([answer()])
+        assert (await session.post(server.url, data=Bad(b"x"))).status == 200
+        assert "cannot be closed: no such luck" in caplog.text
