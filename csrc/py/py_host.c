@@ -588,10 +588,12 @@ static int
 register_reader(HostObject *h)
 {
     PyObject *context = PyContext_New();
-    PyObject *reader = PyObject_GetAttrString((PyObject *)h, "run");
-    PyObject *res = NULL;
+    PyObject *reader = NULL, *res = NULL;
 
-    if (context != NULL && reader != NULL && PyContext_Enter(context) == 0) {
+    if (context != NULL) {
+        reader = PyObject_GetAttrString((PyObject *)h, "run");
+    }
+    if (reader != NULL && PyContext_Enter(context) == 0) {
         res = PyObject_CallMethod(h->loop, "add_reader", "iO",
                                   aif_loop_fd(h->core), reader);
         if (PyContext_Exit(context) < 0) {

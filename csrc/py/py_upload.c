@@ -535,35 +535,55 @@ upload_type_init(core_state *st)
 
 /* ---- making ------------------------------------------------------------- */
 
-/* Reads what the source says of itself. 0 or -1. */
+/* What the source says of its length: 0, or -1 with an exception. */
+static int
+read_length(UploadObject *self)
+{
+    PyObject *length = PyObject_GetAttrString(self->source, "length");
+    long long n = AIF_H1_CHUNKED;
+
+    if (length == NULL) {
+        return -1;
+    }
+    if (length != Py_None) {
+        n = PyLong_AsLongLong(length);
+        if (n < 0 && !PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "the body's length is negative");
+        }
+    }
+    Py_DECREF(length);
+    self->core.length = n;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Reads what the source says of itself, one thing after the other: nothing may
+ * be asked of Python while an exception is set. 0 or -1. */
 static int
 read_source(UploadObject *self)
 {
-    PyObject *length = PyObject_GetAttrString(self->source, "length");
-    PyObject *replayable = PyObject_GetAttrString(self->source, "replayable");
-    PyObject *expect = PyObject_GetAttrString(self->source, "expect");
-    long long n = AIF_H1_CHUNKED;
-    double seconds = 0;
-    int again = 0, rc = -1;
+    PyObject *found;
+    double seconds;
+    int again;
 
-    if (length != NULL && replayable != NULL && expect != NULL) {
-        n = length == Py_None ? AIF_H1_CHUNKED : PyLong_AsLongLong(length);
-        again = PyObject_IsTrue(replayable);
-        seconds = PyFloat_AsDouble(expect);
-        rc = PyErr_Occurred() ? -1 : 0;
+    if (read_length(self) < 0) {
+        return -1;
     }
-    if (rc == 0 && length != Py_None && n < 0) {
-        PyErr_SetString(PyExc_ValueError, "the body's length is negative");
-        rc = -1;
+    found = PyObject_GetAttrString(self->source, "replayable");
+    again = found == NULL ? -1 : PyObject_IsTrue(found);
+    Py_XDECREF(found);
+    if (again < 0) {
+        return -1;
     }
-    Py_XDECREF(length);
-    Py_XDECREF(replayable);
-    Py_XDECREF(expect);
-    self->core.length = n;
     self->core.replayable = again > 0;
+    found = PyObject_GetAttrString(self->source, "expect");
+    seconds = found == NULL ? -1.0 : PyFloat_AsDouble(found);
+    Py_XDECREF(found);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
     self->core.expect =
         seconds > 0 ? (uint64_t)((seconds < 1e6 ? seconds : 1e6) * 1e9) : 0;
-    return rc;
+    return 0;
 }
 
 UploadObject *

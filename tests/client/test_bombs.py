@@ -15,6 +15,7 @@ from measures import Peak, stalls
 from origins import CODERS, _library, zstd
 from servers import Scripted, answer, chunked, fin, forever, request, response, send
 
+pytestmark = pytest.mark.resident
 MIB = 1 << 20
 GIB = 1 << 30
 

@@ -17,11 +17,14 @@ from servers import Scripted, answer, forever, request, silence
 
 
 def python(program, *arguments, flags=(), **environment):
-    """Runs |program| in a process of its own; `url` is its first argument."""
+    """Runs |program| in a process of its own; `url` is its first argument. The mode
+    of asyncio and of Python is that of |flags|, not the one these tests run in."""
+    modes = ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS")
+    inherited = {k: v for k, v in os.environ.items() if k not in modes}
     head = "import sys\nurl = sys.argv[1] if len(sys.argv) > 1 else None\n"
     return subprocess.run(
         [sys.executable, *flags, "-c", head + program, *arguments],
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=60,

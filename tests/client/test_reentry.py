@@ -414,6 +414,7 @@ for round in range(20):
 # --- hostile responses ----------------------------------------------------------
 
 
+@pytest.mark.resident
 @pytest.mark.parametrize("length", [10**18, 2**63 - 1, 2**64, 10**30])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_enormous_length_costs_nothing(length, stream):

@@ -270,6 +270,7 @@ async def test_a_stream_given_up_closes_or_keeps_its_connection():
     await large.reached(lambda: large.open == 0)
 
 
+@pytest.mark.resident
 @pytest.mark.seconds(60)
 async def test_many_slow_readers_hold_little():
     """64 of endless bodies: flat memory, and others are served meanwhile."""

@@ -139,6 +139,7 @@ async def test_a_head_byte_by_byte_is_linear():
     assert time.monotonic() - start < 15
 
 
+@pytest.mark.resident
 async def test_trailers_up_to_the_ceiling_are_not_kept_per_response():
     trailers = [f"X-{n}: {'v' * 100}" for n in range(100)]
     data = response(b"", "Transfer-Encoding: chunked", length=False)
@@ -153,6 +154,7 @@ async def test_trailers_up_to_the_ceiling_are_not_kept_per_response():
     assert resident() - before < 6 << 20
 
 
+@pytest.mark.resident
 async def test_bad_responses_in_a_row_leave_no_memory(authority):
     """A server that fails each time, in ten ways, plain and in TLS."""
     ways = [

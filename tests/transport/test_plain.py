@@ -163,6 +163,7 @@ async def test_close_sends_what_is_queued_and_abort_does_not() -> None:
     assert sum(got) < 60_000_000
 
 
+@pytest.mark.resident
 async def test_a_gibibyte_is_not_copied() -> None:
     """A view of memory that was never touched: a copy would touch it."""
     import mmap
