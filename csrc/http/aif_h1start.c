@@ -1,8 +1,13 @@
 /* aif_h1start -- request lines and status lines.
  *
- *     METHOD -> TARGET -+-> SCHEME -> SLASH -> SLASHES -> HOST -+-> REST
- *                       +---------------------------------------+     |
- *     CR <- END <- VERSION <------------------------------------------+
+ *     METHOD -> TARGET -> SCHEME -> SLASH -> SLASHES -> HOST
+ *                 |  |                                   |
+ *                 |  +-----------> OWNER <---------------+
+ *                 |                  |  +-> AFTER
+ *                 v                  v        v
+ *                REST <--------------+--------+
+ *                 |  (all three)
+ *                 +-> VERSION -> END -> CR
  *
  * The text is kept as it comes; what is known of it are offsets.
  */
@@ -23,6 +28,8 @@ enum state {
     SLASH,   /* the first behind the scheme */
     SLASHES, /* the second */
     HOST,    /* the first byte of an authority */
+    OWNER,   /* of an authority, in front of '@' if there is one */
+    AFTER,   /* of an authority, behind '@' */
     REST,    /* of the target */
     VERSION,
     END, /* CR has to follow */
@@ -313,12 +320,36 @@ is_known(const char *s, size_t n)
     return 0;
 }
 
+/* How many of the first bytes some known method begins with. */
+static size_t
+known_bytes(const char *s, size_t n)
+{
+    size_t longest = 0;
+    size_t i, same;
+
+    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        for (same = 0; same < n && methods[i][same] == s[same]; same++) {
+        }
+        longest = same > longest ? same : longest;
+    }
+    return longest;
+}
+
 static int
 is_alpha(char c)
 {
     const char low = aif_ascii_lower(c);
 
     return low >= 'a' && low <= 'z';
+}
+
+/* What an authority is made of (RFC 3986 3.2) but for '@', which may come
+ * once: with two, readers differ about the host. */
+static int
+is_authority(char c)
+{
+    return is_alpha(c) || is_digit(c)
+           || (c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL);
 }
 
 /* The state that the byte |c| of a target leads to, or METHOD if it may not
@@ -329,7 +360,7 @@ target_byte(const aif_h1start *st, char c)
     switch (st->state) {
     case TARGET:
         if (st->connect) {
-            return aif_h1byte_is_visible(c) && c != '/' ? REST : METHOD;
+            return is_authority(c) ? OWNER : METHOD;
         }
         if (c == '/' || c == '*') {
             return REST;
@@ -344,38 +375,53 @@ target_byte(const aif_h1start *st, char c)
         return c == '/' ? SLASHES : METHOD;
     case SLASHES:
         return c == '/' ? HOST : METHOD;
+    case HOST:
+        return c == '@' ? AFTER : is_authority(c) ? OWNER : METHOD;
     default:
-        return aif_h1byte_is_visible(c) && strchr("/?#", c) == NULL ? REST
-                                                                    : METHOD;
+        if (is_authority(c)) {
+            return st->state;
+        }
+        if (c == '@' && st->state == OWNER) {
+            return AFTER;
+        }
+        return (c == '/' || c == '?') && !st->connect ? REST : METHOD;
     }
 }
 
-/* The method ends in front of s[i]. One that came in pieces is put together,
- * as far as a known one may be long. */
-static void
-end_method(aif_h1start *st, const char *s, size_t i)
+/* A method, put together if it came in pieces. One that has to be known is
+ * refused at the byte at which no known one goes on, so that a peer which
+ * speaks something else need not end a line first. Returns how far it came. */
+static size_t
+walk_method(aif_h1start *st, const char *s, size_t lim)
 {
+    const size_t n = (size_t)(aif_h1byte_find_name_end(s, s + lim) - s);
     const size_t before = st->text.len;
-    const size_t n = before + i;
+    const size_t all = before + n;
+    const int ended = n < lim && s[n] == ' ' && all > 0;
     char name[METHOD_BYTES];
-    int known = 0;
+    const size_t len = all < sizeof(name) ? all : sizeof(name);
+    const size_t kept = before < len ? before : len;
+    size_t good;
 
-    if (s[i] != ' ' || n == 0) {
+    memcpy(name, aif_buf_slice(&st->text, 0, kept).ptr, kept);
+    memcpy(name + kept, s, len - kept);
+    if (st->rules & AIF_H1_METHODS && !(ended && is_known(name, all))) {
+        good = known_bytes(name, len);
+        if (good < all || ended) {
+            st->fault = AIF_H1_FAULT_METHOD_UNKNOWN;
+            return good > before ? good - before : 0;
+        }
+    }
+    if (ended) {
+        st->connect = all == 7 && memcmp(name, "CONNECT", 7) == 0;
+        st->method_len = (uint32_t)all;
+        st->state = TARGET;
+        return n + 1;
+    }
+    if (n < lim) {
         st->fault = AIF_H1_FAULT_METHOD;
-        return;
     }
-    if (n <= sizeof(name)) {
-        memcpy(name, aif_buf_slice(&st->text, 0, before).ptr, before);
-        memcpy(name + before, s, i);
-        st->connect = n == 7 && memcmp(name, "CONNECT", 7) == 0;
-        known = !(st->rules & AIF_H1_METHODS) || is_known(name, n);
-    }
-    if (!known && (st->rules & AIF_H1_METHODS)) {
-        st->fault = AIF_H1_FAULT_METHOD_UNKNOWN;
-        return;
-    }
-    st->method_len = (uint32_t)n;
-    st->state = TARGET;
+    return n;
 }
 
 /* Byte |c| behind the target. */
@@ -405,6 +451,13 @@ version_byte(aif_h1start *st, char c)
     }
 }
 
+/* A blank may end the target, a line end the line. */
+static int
+may_end(const aif_h1start *st)
+{
+    return st->state == OWNER || st->state == AFTER || st->state == REST;
+}
+
 /* Takes s[i] and perhaps more of the |lim| bytes. Returns how far it came. */
 static size_t
 walk_request(aif_h1start *st, const char *s, size_t lim, size_t i)
@@ -414,12 +467,7 @@ walk_request(aif_h1start *st, const char *s, size_t lim, size_t i)
 
     switch (st->state) {
     case METHOD:
-        i = (size_t)(aif_h1byte_find_name_end(s + i, s + lim) - s);
-        if (i < lim) {
-            end_method(st, s, i);
-            i += st->fault == AIF_H1_FAULT_NONE;
-        }
-        return i;
+        return walk_method(st, s, lim);
     case REST:
         i = (size_t)(aif_h1byte_find_hidden(s + i, s + lim) - s);
         st->target_len = (uint32_t)(before + i - st->method_len - 1);
@@ -438,6 +486,10 @@ walk_request(aif_h1start *st, const char *s, size_t lim, size_t i)
         st->fault = AIF_H1_FAULT_VERSION;
         break;
     default:
+        if (s[i] == ' ' && may_end(st)) {
+            st->state = VERSION;
+            return i + 1;
+        }
         next = target_byte(st, s[i]);
         if (next == METHOD) {
             st->fault = AIF_H1_FAULT_TARGET_FORM;
@@ -457,13 +509,13 @@ request_end(aif_h1start *st, char c)
     if (st->state == METHOD) {
         return AIF_H1_FAULT_METHOD;
     }
-    if (st->state == REST && (st->rules & AIF_H1_SIMPLE)) {
+    if (may_end(st) && (st->rules & AIF_H1_SIMPLE)) {
         st->major = 0;
         st->minor = 9;
     }
     else if (st->state != END) {
-        return st->state < REST ? AIF_H1_FAULT_TARGET_FORM
-                                : AIF_H1_FAULT_VERSION;
+        return st->state < OWNER ? AIF_H1_FAULT_TARGET_FORM
+                                 : AIF_H1_FAULT_VERSION;
     }
     if (c == '\n' && !(st->rules & AIF_H1_LONE_LF)) {
         return AIF_H1_FAULT_BARE_LF;

@@ -156,6 +156,16 @@ test_request_lines(void)
         {"GET http:///h HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 11},
         {"GET h.de:80 HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 9},
         {"CONNECT /h HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 8},
+        {"CONNECT h:1/ HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 11},
+        {"CONNECT u@h:1 HTTP/1.1\r\n", AIF_H1_FAULT_NONE, 24},
+        {"GET http://h HTTP/1.1\r\n", AIF_H1_FAULT_NONE, 23},
+        {"GET http://u:p@h:1?q HTTP/1.1\r\n", AIF_H1_FAULT_NONE, 31},
+        {"GET http://@[::1]/ HTTP/1.1\r\n", AIF_H1_FAULT_NONE, 29},
+        {"GET http://u@v@h/ HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 14},
+        {"GET http://h#f HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 12},
+        {"GET http://h\\ HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 12},
+        {"GET http://h{}/ HTTP/1.1\r\n", AIF_H1_FAULT_TARGET_FORM, 12},
+        {"GET http://h\r\n", AIF_H1_FAULT_VERSION, 12},
         {"GET /\x7f HTTP/1.1\r\n", AIF_H1_FAULT_TARGET, 5},
         {"GET /\xc3 HTTP/1.1\r\n", AIF_H1_FAULT_TARGET, 5},
         {"GET /\t HTTP/1.1\r\n", AIF_H1_FAULT_TARGET, 5},
@@ -204,11 +214,18 @@ test_methods(void)
         "QUERY", "VERSION-CONTROL", "CONNECT", "UNLINK",   "SUBSCRIBE",
         "ACL",   "SOURCE",
     };
-    static const char *const unknown[] = {
-        "GETS",     "GE",
-        "get",      "PRI",
-        "CONNECTS", "A-METHOD-LONGER-THAN-ANY",
-        "BREW",     "A-METHOD-THAT-IS-MUCH-LONGER-THAN-ANY",
+    /* And how much of it a known one begins with. */
+    static const line unknown[] = {
+        {"GETS", AIF_H1_FAULT_METHOD_UNKNOWN, 3},
+        {"GE", AIF_H1_FAULT_METHOD_UNKNOWN, 2},
+        {"get", AIF_H1_FAULT_METHOD_UNKNOWN, 0},
+        {"PRI", AIF_H1_FAULT_METHOD_UNKNOWN, 2},
+        {"CONNECTS", AIF_H1_FAULT_METHOD_UNKNOWN, 7},
+        {"UPDATEREDIRECTREFS", AIF_H1_FAULT_METHOD_UNKNOWN, 17},
+        {"A-METHOD-THAT-IS-MUCH-LONGER-THAN-ANY", AIF_H1_FAULT_METHOD_UNKNOWN,
+         1},
+        {"BREW", AIF_H1_FAULT_METHOD_UNKNOWN, 1},
+        {"GE@", AIF_H1_FAULT_METHOD, 2},
     };
     char text[100];
     aif_h1start st;
@@ -227,12 +244,18 @@ test_methods(void)
         CHECK_EQ_INT(st.connect, strcmp(known[i], "CONNECT") == 0);
     }
     for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
-        (void)snprintf(text, sizeof(text), "%s / HTTP/1.1\r\n", unknown[i]);
+        (void)snprintf(text, sizeof(text), "%s / HTTP/1.1\r\n",
+                       unknown[i].text);
         CHECK_EQ_INT(
             (int)read_all(&st, aif_h1start_request, text, strlen(text), &used),
-            AIF_H1_FAULT_METHOD_UNKNOWN);
-        CHECK(used == strlen(unknown[i]));
+            (int)unknown[i].fault);
+        CHECK(used == unknown[i].used);
     }
+    /* Not a line's end, but a byte is enough. */
+    CHECK_EQ_INT((int)read_all(&st, aif_h1start_request, "x", 1, &used),
+                 AIF_H1_FAULT_METHOD_UNKNOWN);
+    CHECK_EQ_INT((int)read_all(&st, aif_h1start_request, "VERSIO", 6, &used),
+                 AIF_H1_FAULT_NONE);
     aif_h1start_fini(&st);
 }
 

@@ -34,6 +34,31 @@ must(int condition)
     }
 }
 
+/* |n| bytes in a block of just their size, so that one read past them is
+ * found. Most pieces are single bytes: these share one. */
+static char *
+block_of(const uint8_t *data, size_t n)
+{
+    static char *one;
+    char *copy;
+
+    if (one == NULL) {
+        one = malloc(1);
+    }
+    copy = n == 1 ? one : malloc(n > 0 ? n : 1);
+    must(copy != NULL);
+    memcpy(copy, data, n);
+    return copy;
+}
+
+static void
+block_free(char *copy, size_t n)
+{
+    if (n != 1) {
+        free(copy);
+    }
+}
+
 static void
 mix(reading *r, char tag, const char *s, size_t n)
 {
@@ -211,11 +236,9 @@ read_all(reading *r, aif_h1_kind kind, const uint8_t *data, size_t len,
     aif_h1parse_set_rules(p, r->rules);
     while (r->code == 0 && at < len && messages < MESSAGES) {
         n = next_cut(&seed, len - at);
-        copy = malloc(n > 0 ? n : 1);
-        must(copy != NULL);
-        memcpy(copy, data + at, n);
+        copy = block_of(data + at, n);
         r->code = aif_h1parse_feed(p, copy, n, &used);
-        free(copy);
+        block_free(copy, n);
         must(used <= n);
         at += used;
         if (r->code == 0 && aif_h1parse_is_done(p)) {

@@ -33,6 +33,31 @@ must(int condition)
     }
 }
 
+/* |n| bytes in a block of just their size, so that one read past them is
+ * found. Most pieces are single bytes: these share one. */
+static char *
+block_of(const uint8_t *data, size_t n)
+{
+    static char *one;
+    char *copy;
+
+    if (one == NULL) {
+        one = malloc(1);
+    }
+    copy = n == 1 ? one : malloc(n > 0 ? n : 1);
+    must(copy != NULL);
+    memcpy(copy, data, n);
+    return copy;
+}
+
+static void
+block_free(char *copy, size_t n)
+{
+    if (n != 1) {
+        free(copy);
+    }
+}
+
 static void
 mix(reading *r, const void *data, size_t len)
 {
@@ -175,12 +200,10 @@ static size_t
 feed(aif_h1parse *p, reading *r, const uint8_t *data, size_t len)
 {
     size_t used = len + 1;
-    char *copy = malloc(len > 0 ? len : 1);
+    char *copy = block_of(data, len);
 
-    must(copy != NULL);
-    memcpy(copy, data, len);
     r->code = aif_h1parse_feed(p, copy, len, &used);
-    free(copy);
+    block_free(copy, len);
     must(used <= len);
     must(r->code != 0 || used == len || aif_h1parse_is_done(p));
     must(aif_h1parse_error(p)->code == r->code);

@@ -303,6 +303,8 @@ def test_upgrade_of_a_response(http: ModuleType) -> None:
     [
         (b"SPAM / HTTP/1.1", "InvalidMethodError", "Invalid method"),
         (b"get / HTTP/1.1", "InvalidMethodError", "Invalid method"),
+        (b"x", "InvalidMethodError", "Invalid method"),
+        (b"GETTING", "InvalidMethodError", "method"),
         (b"\x16\x03\x01", "InvalidMethodError", "Invalid method"),
         (b"POST HTTP/1.1", "InvalidURLError", "url"),
         (b"GET ?a HTTP/1.1", "InvalidURLError", "Unexpected start char in url"),
