@@ -35,7 +35,10 @@ def swallow(count=1 << 60, digest=None):
             if part:
                 got, view = len(part), memoryview(part)
             else:
-                got = peer.sock.recv_into(room[: min(left, MIB)])
+                try:
+                    got = peer.sock.recv_into(room[: min(left, MIB)])
+                except ConnectionResetError as reset:
+                    raise Gone("reset") from reset
                 view = room[:got]
             if not got:
                 raise Gone("end of file")
