@@ -204,21 +204,14 @@ prepare_next_run(HostObject *h, int rc)
     return rc;
 }
 
-/* A task that is woken may run the asyncio loop itself, as nest_asyncio lets
- * it, and so come here again: not inside the core, and what the outer run has
- * in hand is not in the lists any more. */
-static PyObject *
-run(HostObject *h)
+/* Two turns of libuv and what they woke. */
+static int
+turn(HostObject *h)
 {
     int rc = 0;
 
-    if (h->closed || h->depth > 0) {
-        Py_RETURN_NONE;
-    }
-    Py_INCREF(h); /* A callback may close the asyncio loop. */
-    h->thread = PyThread_get_thread_ident();
     /* What the woken tasks started is handed to libuv in a second turn. */
-    for (int turn = 0; turn < 2; turn++) {
+    for (int count = 0; count < 2; count++) {
         host_enter(h);
         aif_loop_run(h->core);
         host_leave(h);
@@ -237,6 +230,28 @@ run(HostObject *h)
     if (!h->closed) {
         rc = prepare_next_run(h, rc);
     }
+    return rc;
+}
+
+/* A task that is woken may run the asyncio loop itself, as nest_asyncio lets
+ * it, and so come here again: not inside the core, and what the outer run has
+ * in hand is not in the lists any more. */
+static PyObject *
+run(HostObject *h)
+{
+    int rc;
+
+    if (h->closed || h->depth > 0) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(h); /* A callback may close the asyncio loop. */
+    h->thread = PyThread_get_thread_ident();
+    h->runs++;
+    do {
+        rc = turn(h);
+    } while (rc == 0 && !h->closed && host_linger(h));
+    h->runs--;
+    h->linger_until = 0;
     Py_DECREF(h);
     if (rc < 0) {
         return NULL;
@@ -496,6 +511,7 @@ Host_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(h->loop);
     Py_VISIT(h->timer);
     Py_VISIT(h->on_timer);
+    Py_VISIT(h->run_once);
     Py_VISIT(h->default_pool);
     Py_VISIT(h->parked);
     Py_VISIT(h->interrupt);
@@ -525,6 +541,7 @@ Host_clear(PyObject *self)
     Py_CLEAR(h->loop);
     Py_CLEAR(h->timer);
     Py_CLEAR(h->on_timer);
+    Py_CLEAR(h->run_once);
     Py_CLEAR(h->default_pool);
     Py_CLEAR(h->parked);
     Py_CLEAR(h->interrupt);
@@ -646,6 +663,7 @@ host_new(core_state *st, PyObject *loop)
     if (h->on_timer == NULL || register_reader(h) < 0) {
         goto fail;
     }
+    host_linger_init(h);
     aif_list_push_tail(&st->hosts, &h->link);
     Py_DECREF(h); /* The loop's reader owns it from here on. */
     return h;

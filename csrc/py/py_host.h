@@ -39,10 +39,16 @@ typedef struct HostObject {
     PyObject *parked;       /* why TLS failed with |parked_code|, or NULL */
     PyObject *interrupt;    /* to be raised by run(), or NULL */
     int parked_code;
-    unsigned depth;       /* entries into the core */
-    unsigned ready_count; /* members of |ready| */
-    unsigned long thread; /* which one the loop ran in last */
-    unsigned asked : 1;   /* a run_soon() stands in the asyncio loop */
+    PyObject *run_once;     /* the asyncio loop's, as it was; or NULL */
+    uint64_t linger_until;  /* ns, in this run; 0: it has not begun to */
+    int selector_fd;        /* that asyncio waits on; -1: never linger */
+    unsigned linger_misses; /* waits in a row that brought nothing */
+    unsigned linger_skips;  /* runs until the next try */
+    unsigned runs;          /* calls of run() on the stack */
+    unsigned depth;         /* entries into the core */
+    unsigned ready_count;   /* members of |ready| */
+    unsigned long thread;   /* which one the loop ran in last */
+    unsigned asked : 1;     /* a run_soon() stands in the asyncio loop */
     unsigned closed : 1;
     unsigned forked : 1; /* of the parent process */
     unsigned unasked
@@ -106,6 +112,16 @@ void host_run_deferred(HostObject *h);
 
 /* Tries again to end what could not be ended before. */
 void host_reap(core_state *st);
+
+/* ---- short waits: py_host_linger.c ------------------------------------*/
+
+/* Looks whether |h| may linger: once, as it is made. */
+void host_linger_init(HostObject *h);
+
+/* At the end of a run, once the next one has been asked for: 1 if the core has
+ * something to run again and asyncio has nothing to do, after a wait of a
+ * millisecond at most without the GIL. 0: back to asyncio. Never raises. */
+int host_linger(HostObject *h);
 
 /* ---- forks: py_host_fork.c ---------------------------------------------- */
 

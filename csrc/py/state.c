@@ -43,7 +43,9 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(kw_wrap) X(empty_bytes) X(empty_tuple) X(done_none) X(transport_type)   \
     X(logger) X(buffered_protocol) X(str_data_received) X(str_get_buffer)     \
     X(str_buffer_updated) X(str_eof_received) X(str_connection_lost)          \
-    X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type) X(spare)
+    X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type) X(spare) \
+    X(str_module) X(str_run_once) X(str_selector) X(str_ready)                \
+    X(str_scheduled) X(str_when) X(str_stopping) X(str_debug)
 /* clang-format on */
 
 int
@@ -95,6 +97,14 @@ init_names(core_state *st)
         {&st->str_connection_lost, "connection_lost"},
         {&st->str_pause_writing, "pause_writing"},
         {&st->str_resume_writing, "resume_writing"},
+        {&st->str_module, "__module__"},
+        {&st->str_run_once, "_run_once"},
+        {&st->str_selector, "_selector"},
+        {&st->str_ready, "_ready"},
+        {&st->str_scheduled, "_scheduled"},
+        {&st->str_when, "_when"},
+        {&st->str_stopping, "_stopping"},
+        {&st->str_debug, "_debug"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -61,6 +61,8 @@ typedef struct core_state {
     PyObject *str_data_received, *str_get_buffer, *str_buffer_updated;
     PyObject *str_eof_received, *str_connection_lost;
     PyObject *str_pause_writing, *str_resume_writing;
+    PyObject *str_module, *str_run_once, *str_selector; /* of asyncio's loop */
+    PyObject *str_ready, *str_scheduled, *str_when, *str_stopping, *str_debug;
     PyObject *kw_context; /* ("context",) */
     PyObject *kw_wrap;    /* ("server_hostname", "session") */
     PyObject *spare;      /* a large bytes object to read into; or NULL */
