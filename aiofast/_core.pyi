@@ -156,6 +156,37 @@ class Pool:
     def close(self) -> None: ...  # ends every fetch and connection now
     def stats(self) -> dict[str, int]: ...  # open, idle, busy, dialing, waiting
 
+@final
+class Caller:
+    """The short way from a call of fetch() or of a session to its Fetch: for
+    arguments of the plain kinds, without a frame of Python."""
+
+    def __new__(
+        cls,
+        options: Options,
+        pool: Pool | None = None,  # None: the loop's own
+        *,
+        derive: Callable[..., Options] | None = None,  # with `timeout` and `ssl` as they came
+        dumps: Callable[[Any], str | bytes] | None = None,  # JSON
+        secret: tuple[tuple[str, str], ...] = (),  # fields to send unless the call names them
+        base: str | None = None,  # what URLs are relative to
+        cookies: Callable[[str], list[tuple[str, str]] | None] | None = None,  # for a URL
+        kept: object = None,  # `cookies` is asked while this is true
+        types: bool = True,  # a body gets the Content-Type that the call does not name
+    ) -> Self: ...
+    @property
+    def pool(self) -> Pool | None: ...
+    # None: the long way must be gone, which also says what is wrong with a call.
+    def fetch(
+        self,
+        method: Any,
+        url: Any,
+        redirects: int,  # as for fetch() below, unless `kwargs` forbid them
+        data: Any,  # None: what `kwargs` name
+        kwargs: Mapping[str, object],  # a dict
+        /,
+    ) -> Fetch[Any] | None: ...
+
 @disjoint_base
 class ResponseBase:
     """What came back. Python faces subclass it with empty __slots__."""
@@ -260,6 +291,8 @@ def fetch(
     trace: Callable[[str, float], object] | None,  # (phase, seconds since the start) as it ends
     /,
 ) -> Fetch[Any]: ...
+def quote_query(text: str, /) -> str: ...  # a key or a value of a query, escaped
+def data_registered() -> None: ...  # from now on each Caller leaves `data` to Python
 
 # Begins at once, off the loop's thread; |data| stays untouched until it is done.
 def write_file(fd: int, offset: int, data: bytes | memoryview, /) -> Wait[None]: ...

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from . import _core
 from .errors import redact_malformed
-from .fetch import fetch, fetch_over
+from .fetch import SHARED, caller_over, fetch_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from ._core import Fetch, Pool
+    from ._core import Caller, Fetch, Pool
     from .fetch import FetchOptions, FetchRequest
     from .response import Response
 
@@ -63,6 +63,7 @@ class Crew:
         self._reader: asyncio.Future[None] | None = None  # waits for an end
         self._room: asyncio.Future[None] | None = None  # the pump waits for room
         self._pool: Pool | None = None  # where the shared one is too small
+        self._caller = SHARED
         self._leaving = False
         self._next_index = 0
         self.held = 0  # results handed out that the caller still counts as unread
@@ -70,6 +71,7 @@ class Crew:
     async def __aenter__(self) -> Crew:
         if self._limit > _SHARED:
             self._pool = _core.Pool(limit=self._limit)
+            self._caller = caller_over(self._pool)
         if self._async_source is not None:
             self._pump = asyncio.ensure_future(self._draw())
         return self
@@ -150,7 +152,7 @@ class Crew:
         index = self._next_index
         self._next_index += 1
         try:
-            one = as_fetch(request, self._options, self._pool)
+            one = as_fetch(request, self._options, self._caller)
         except Exception as error:  # is this request's failure, as any other
             self._end(index, request, error)
             return
@@ -187,25 +189,21 @@ class Crew:
             self._room.set_result(None)
 
 
-def as_fetch(request: Request, options: FetchOptions, pool: Pool | None) -> Fetch[Response]:
-    """The fetch for |request|, which overrides |options|, over |pool| (None: the
-    shared one). TypeError; what fetch() raises."""
+def as_fetch(request: Request, options: FetchOptions, caller: Caller) -> Fetch[Response]:
+    """The fetch for |request|, which overrides |options|, by |caller|. TypeError;
+    what fetch() raises."""
     if isinstance(request, dict):
         named: Any = {**options, **request}
         if "url" not in named:
             raise TypeError("a request as a dict needs 'url'")
-        return _fetch(pool, named.pop("url"), named)
+        return fetch_over(caller, named.pop("url"), named)
     if isinstance(request, tuple):
         if len(request) != 2:
             raise TypeError("a request as a tuple is (method, url)")
         method, url = request
         with_method: FetchOptions = {**options, "method": method}
-        return _fetch(pool, url, with_method)
-    return _fetch(pool, request, options)
-
-
-def _fetch(pool: Pool | None, url: str | URL, options: FetchOptions) -> Fetch[Response]:
-    return fetch(url, **options) if pool is None else fetch_over(pool, url, options)
+        return fetch_over(caller, url, with_method)
+    return fetch_over(caller, request, options)
 
 
 def _url_of(request: Any) -> Any:

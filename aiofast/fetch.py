@@ -1,7 +1,8 @@
 """fetch() and its verbs: one request, one complete response.
 
-A call without arguments goes straight to the engine with options that were
-built at import; only what a call asks for beyond that is paid for.
+A call with arguments of the plain kinds goes straight to the engine, through a
+Caller. All else goes the long way, _fetch_with(), which knows what every argument
+means and says what is wrong with one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from . import _core
+from .body import encode_data, encode_json, settle_body
 from .outgoing import (
     Unset,
     add_login,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from ._core import Fetch, Pool
+    from ._core import Caller, Fetch, Pool
     from .auth import BasicAuth
     from .body import Body, Sending
     from .outgoing import Headers, Pairs, StrOrURL
@@ -85,6 +87,14 @@ __all__ = ("delete", "fetch", "get", "head", "options", "patch", "post", "put")
 _UNSET: Final[Any] = Unset()
 _derived = OptionsCache(NATIVE)
 _core_fetch = _core.fetch
+
+
+def caller_over(pool: Pool | None) -> Caller:
+    """What makes fetches over the connections of |pool|, None for the loop's own."""
+    return _core.Caller(NATIVE, pool, derive=_derived.get, dumps=encode_json)
+
+
+SHARED = caller_over(None)
 
 
 def _fetch_with(
@@ -168,8 +178,6 @@ def _with_cookies(pairs: Pairs, cookies: Any) -> Pairs:
 
 
 def _add_body(pairs: Pairs, data: Any, json: Any, sending: Any) -> Body | None:
-    from .body import encode_data, encode_json, settle_body
-
     body: Body | None = None
     if json is not _UNSET:
         if data is not None:
@@ -185,7 +193,7 @@ def _add_body(pairs: Pairs, data: Any, json: Any, sending: Any) -> Body | None:
     return body
 
 
-def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
+def fetch(url: StrOrURL, *, method: str = "GET", **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """One HTTP request; awaiting the result gives the complete Response.
 
     url: absolute, str or yarl.URL. User information in it becomes the
@@ -239,54 +247,57 @@ def fetch(url: StrOrURL, **kwargs: Unpack[FetchOptions]) -> Fetch[Response]:
     that runs then. asyncio.create_task(), ensure_future() and gather() take it as
     a coroutine; fetch_all() costs less for many.
     """
-    if not kwargs and url.__class__ is str and "@" not in url:
-        return _core_fetch(NATIVE, None, "GET", url, None, None, None, MAX_REDIRECTS, None)
-    return _fetch_with(url, **kwargs)
+    short = SHARED.fetch(method, url, MAX_REDIRECTS, None, kwargs)
+    return short or _fetch_with(url, method=method, **kwargs)
 
 
-def fetch_over(pool: Pool, url: StrOrURL, kwargs: FetchOptions) -> Fetch[Response]:
-    """fetch() over the connections of |pool|."""
-    if not kwargs and url.__class__ is str and "@" not in url:
-        return _core_fetch(NATIVE, pool, "GET", url, None, None, None, MAX_REDIRECTS, None)
-    return _fetch_with(url, _pool=pool, **kwargs)
+def fetch_over(caller: Caller, url: StrOrURL, kwargs: FetchOptions) -> Fetch[Response]:
+    """fetch() by |caller|."""
+    named: dict[str, Any] = {**kwargs}
+    method = named.pop("method", "GET")
+    short = caller.fetch(method, url, MAX_REDIRECTS, None, named)
+    return short or _fetch_with(url, method=method, _pool=caller.pool, **named)
+
+
+def _sent(method: str, url: StrOrURL, kwargs: VerbOptions) -> Fetch[Response]:
+    short = SHARED.fetch(method, url, MAX_REDIRECTS, None, kwargs)
+    return short or _fetch_with(url, method=method, **kwargs)
 
 
 def get(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with GET (RFC 9110 9.3.1)."""
-    if not kwargs and url.__class__ is str and "@" not in url:
-        return _core_fetch(NATIVE, None, "GET", url, None, None, None, MAX_REDIRECTS, None)
-    return _fetch_with(url, method="GET", **kwargs)
+    return _sent("GET", url, kwargs)
 
 
 def head(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with HEAD (RFC 9110 9.3.2), by default without following."""
     kwargs.setdefault("allow_redirects", False)
-    return _fetch_with(url, method="HEAD", **kwargs)
+    return _sent("HEAD", url, kwargs)
 
 
 def options(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with OPTIONS (RFC 9110 9.3.7)."""
-    return _fetch_with(url, method="OPTIONS", **kwargs)
+    return _sent("OPTIONS", url, kwargs)
 
 
 def post(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with POST (RFC 9110 9.3.3)."""
-    return _fetch_with(url, method="POST", **kwargs)
+    return _sent("POST", url, kwargs)
 
 
 def put(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with PUT (RFC 9110 9.3.4)."""
-    return _fetch_with(url, method="PUT", **kwargs)
+    return _sent("PUT", url, kwargs)
 
 
 def patch(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with PATCH (RFC 5789)."""
-    return _fetch_with(url, method="PATCH", **kwargs)
+    return _sent("PATCH", url, kwargs)
 
 
 def delete(url: StrOrURL, **kwargs: Unpack[VerbOptions]) -> Fetch[Response]:
     """fetch() with DELETE (RFC 9110 9.3.5)."""
-    return _fetch_with(url, method="DELETE", **kwargs)
+    return _sent("DELETE", url, kwargs)
 
 
 # What help(), inspect.signature() and a TypeError show: the verbs take no method.

@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
+from ._core import data_registered
 from .payload_base import (
     UNSET,
     BytesPayload,
@@ -98,6 +99,8 @@ class PayloadRegistry:
         else:
             kinds.append((factory, type))
         self.changed = True
+        if not factory.__module__.startswith("aiofast."):
+            data_registered()
 
 
 PAYLOAD_REGISTRY = PayloadRegistry()

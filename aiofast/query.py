@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from ._core import quote_query
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# What stands in a query as it is (RFC 3986 3.4), less '+', '&', '=' and ';'
-# which mean something between the pairs.
-_IN_VALUE = "!$'()*,/:?@"
-# In a query that the caller wrote, those too, and escapes.
-_IN_TEXT = _IN_VALUE + "%&+;="
+# What stands as it is in a query that the caller wrote (RFC 3986 3.4), escapes
+# included.
+_IN_TEXT = "!$'()*,/:?@%&+;="
 
 
 def encode_query(params: Any) -> str | None:
@@ -26,13 +26,12 @@ def encode_query(params: Any) -> str | None:
         if params is None or isinstance(params, (str, dict, list, tuple)) or _is_mapping(params):
             return None
         raise TypeError(f"params must be a mapping, pairs or str, not {params!r}")
-    from urllib.parse import quote, quote_plus
-
     if isinstance(params, str):
+        from urllib.parse import quote
+
         return quote(params.replace(" ", "+"), safe=_IN_TEXT)
     return "&".join(
-        f"{quote_plus(key, safe=_IN_VALUE)}={quote_plus(_text(value), safe=_IN_VALUE)}"
-        for key, value in _pairs(params, "params")
+        f"{quote_query(key)}={quote_query(_text(value))}" for key, value in _pairs(params, "params")
     )
 
 

@@ -13,15 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _core
+from .body import encode_json
 from .context import RequestContextManager, as_coroutine_function, failing, raising
 from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
 from .hops import SessionPolicy, kept_cookies
 from .jars import face_of
-from .outgoing import (
-    header_pairs,
-    take_cookie,
-)
+from .outgoing import header_pairs, is_named, take_cookie
 from .parameters import (
     LATER_IN_SESSION,
     UNSET,
@@ -38,7 +36,7 @@ from .parameters import (
 )
 from .response import ClientResponse, HttpVersion, HttpVersion11
 from .session_request import SessionRequests
-from .settings import MAX_REDIRECTS, NATIVE, OptionsCache, default_headers
+from .settings import MAX_REDIRECTS, NATIVE, NO_REDIRECTS, OptionsCache, default_headers
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -58,7 +56,6 @@ if TYPE_CHECKING:
 __all__ = ("ClientSession",)
 
 _FOLLOW = MAX_REDIRECTS - 1  # aiohttp counts the first request too
-_core_fetch = _core.fetch
 _SESSION = OptionsCache(_core.Options(NATIVE, response_class=ClientResponse, stream=True))
 
 
@@ -213,7 +210,7 @@ class ClientSession(SessionRequests):
         # each request instead, where redirects can drop it.
         secret = [pair for pair in pairs if pair[0].lower() in OF_ORIGIN]
         self._secret, self._cookie = take_cookie(secret)
-        self._guarded = bool(self._secret) or self._default_auth is not None or self._trust_env
+        self._seeking = self._default_auth is not None or self._trust_env
         settings = self._settings
         if pairs or self._skip:
             plain = [pair for pair in pairs if pair[0].lower() not in OF_ORIGIN]
@@ -230,17 +227,27 @@ class ClientSession(SessionRequests):
             on_cookies=keeping,
             on_status=raising,
         )
-        self._derived: OptionsCache | None = None
+        self._derived = OptionsCache(self._options)
         self._kept = self._jar.by_domain
+        self._caller = _core.Caller(
+            self._options,
+            self._pool,
+            derive=self._derived.get,
+            dumps=self._json_serialize_bytes or self._json_serialize or encode_json,
+            secret=tuple(self._secret),
+            base=self._base_text,
+            cookies=partial(kept_cookies, self._jar),
+            kept=self._kept,
+            types="content-type" not in self._skip and not is_named(pairs, "content-type"),
+        )
         self._settle()
 
     def _settle(self) -> None:
-        """Decides whether a request without arguments may go the short way."""
+        """Decides whether requests may go the short way."""
         short = (
             not self._closed
-            and self._base_url is None
             and self._cookie is None
-            and not self._guarded
+            and not self._seeking
             and self._header_dict is None
             and not callable(self._raise_for_status)
             and not self._in_steps
@@ -250,6 +257,14 @@ class ClientSession(SessionRequests):
         self._short = _OURS if short and type(self)._request is _OURS else None
 
     # --- requests ---
+
+    def _plainly(
+        self, method: str, url: StrOrURL, follow: int, data: Any, kwargs: dict[str, Any]
+    ) -> Request | None:
+        """A request by the short way; None for one that needs _request()."""
+        if self._short is not ClientSession._request or self._trace_configs:
+            return None
+        return self._caller.fetch(method, url, follow, data, kwargs)
 
     def request(self, method: str, url: StrOrURL, **kwargs: Any) -> Request:
         """One request. Awaiting the result gives the response with its head;
@@ -263,47 +278,54 @@ class ClientSession(SessionRequests):
         When awaited: ClientError and its subclasses; RuntimeError if the session
         is closed; TypeError, ValueError, NotImplementedError for arguments.
         """
-        return _given(self._request(method, url, **kwargs))
+        return self._plainly(method, url, _FOLLOW, None, kwargs) or _given(
+            self._request(method, url, **kwargs)
+        )
 
     def get(self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any) -> Request:
         """GET (RFC 9110 9.3.1); as request()."""
-        if (
-            self._short is ClientSession._request
-            and not kwargs
-            and not self._trace_configs
-            and allow_redirects
-            and url.__class__ is str
-            and "@" not in url
-        ):
-            headers = kept_cookies(self._jar, url) if self._kept else None
-            return _core_fetch(
-                self._options, self._pool, "GET", url, None, headers, None, _FOLLOW, None
-            )
-        return _given(self._request("GET", url, allow_redirects=allow_redirects, **kwargs))
+        follow = _FOLLOW if allow_redirects else NO_REDIRECTS
+        return self._plainly("GET", url, follow, None, kwargs) or _given(
+            self._request("GET", url, allow_redirects=allow_redirects, **kwargs)
+        )
 
     def options(self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any) -> Request:
         """OPTIONS (RFC 9110 9.3.7); as request()."""
-        return _given(self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs))
+        follow = _FOLLOW if allow_redirects else NO_REDIRECTS
+        return self._plainly("OPTIONS", url, follow, None, kwargs) or _given(
+            self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs)
+        )
 
     def head(self, url: StrOrURL, *, allow_redirects: bool = False, **kwargs: Any) -> Request:
         """HEAD (RFC 9110 9.3.2), by default without following; as request()."""
-        return _given(self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs))
+        follow = _FOLLOW if allow_redirects else NO_REDIRECTS
+        return self._plainly("HEAD", url, follow, None, kwargs) or _given(
+            self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs)
+        )
 
     def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Request:
         """POST (RFC 9110 9.3.3); as request()."""
-        return _given(self._request("POST", url, data=data, **kwargs))
+        return self._plainly("POST", url, _FOLLOW, data, kwargs) or _given(
+            self._request("POST", url, data=data, **kwargs)
+        )
 
     def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Request:
         """PUT (RFC 9110 9.3.4); as request()."""
-        return _given(self._request("PUT", url, data=data, **kwargs))
+        return self._plainly("PUT", url, _FOLLOW, data, kwargs) or _given(
+            self._request("PUT", url, data=data, **kwargs)
+        )
 
     def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> Request:
         """PATCH (RFC 5789); as request()."""
-        return _given(self._request("PATCH", url, data=data, **kwargs))
+        return self._plainly("PATCH", url, _FOLLOW, data, kwargs) or _given(
+            self._request("PATCH", url, data=data, **kwargs)
+        )
 
     def delete(self, url: StrOrURL, **kwargs: Any) -> Request:
         """DELETE (RFC 9110 9.3.5); as request()."""
-        return _given(self._request("DELETE", url, **kwargs))
+        return self._plainly("DELETE", url, _FOLLOW, None, kwargs) or _given(
+            self._request("DELETE", url, **kwargs)
+        )
 
     def ws_connect(self, url: StrOrURL, **kwargs: Any) -> NoReturn:
         """WebSockets are not there yet. NotImplementedError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _core
+from .body import encode_data, encode_json, settle_body
 from .errors import OF_ORIGIN
 from .hops import with_cookies
 from .outgoing import (
@@ -20,7 +21,7 @@ from .outgoing import (
 from .parameters import changes_of
 from .redirects import same_origin
 from .session_settings import SessionSettings
-from .settings import OptionsCache, default_headers
+from .settings import default_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .hops import SessionPolicy
     from .outgoing import Headers, Pairs, StrOrURL
     from .session import Request
+    from .settings import OptionsCache
 
 _core_fetch = _core.fetch
 
@@ -38,14 +40,14 @@ class SessionRequests(SessionSettings):
 
     _base_text: str | None
     _cookie: str | None
-    _derived: OptionsCache | None
-    _guarded: bool  # it has credentials, or looks for some
+    _derived: OptionsCache
     _jar: Any
     _json_serialize_bytes: Any
     _kept: Any
     _options: _core.Options
     _policies: dict[bool, SessionPolicy]
     _secret: Pairs
+    _seeking: bool  # there may be credentials for one URL and not for another
     _skip: frozenset[str]
     _ssl: Any
 
@@ -79,14 +81,12 @@ class SessionRequests(SessionSettings):
         if "@" in url:
             url, login = split_login(url)
         pairs = header_pairs(headers)
-        if self._guarded or auth is not None or login is not None:
+        if self._secret or self._seeking or auth is not None or login is not None:
             self._add_secrets(pairs, url, auth, login)
         body = None
         if data is not None or json is not None:
             body = self._add_body(pairs, data, json, skip)
         if settings or body is not None:
-            from .body import settle_body
-
             body = settle_body(pairs, body, settings, wrapping=True)
         if query is not None:
             from .query import encode_query
@@ -140,8 +140,6 @@ class SessionRequests(SessionSettings):
         return netrc_login(_core.url_origin(url)[1])
 
     def _add_body(self, pairs: Pairs, data: Any, json: Any, skip: Iterable[str] | None) -> Body:
-        from .body import encode_data, encode_json
-
         body: Body
         if json is None:
             body, kind = encode_data(data)
@@ -180,8 +178,6 @@ class SessionRequests(SessionSettings):
         if skip:
             plain = [p for p in self._header_source if p[0].lower() not in OF_ORIGIN]
             changes["defaults"] = default_headers(plain, {*self._skip, *skip})
-        if self._derived is None:
-            self._derived = OptionsCache(self._options)
         return self._derived.get(**changes)
 
     def _reread_headers(self) -> None:

@@ -37,6 +37,14 @@ core_stats(PyObject *module, PyObject *Py_UNUSED(ignored))
                          bodies, "allocations", aif_mem_live());
 }
 
+/* See PayloadRegistry.register(). */
+static PyObject *
+core_data_registered(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    state_of_module(module)->data_registered = 1;
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 core_close_loop(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -66,6 +74,10 @@ static PyMethodDef core_methods[] = {
      PyDoc_STR("Resolve a reference against a URL (RFC 3986 5.2).")},
     {"url_origin", core_url_origin, METH_O,
      PyDoc_STR("(scheme, host, port) of a URL.")},
+    {"quote_query", core_quote_query, METH_O,
+     PyDoc_STR("A key or a value of a query, escaped.")},
+    {"data_registered", core_data_registered, METH_NOARGS,
+     PyDoc_STR("Leave data to Python from now on.")},
     {"stats", core_stats, METH_NOARGS,
      PyDoc_STR("Counters of the running loop's engine.")},
     {"parse_url", core_parse_url, METH_O,

@@ -210,11 +210,39 @@ fetch_type_init(core_state *st)
 /* ---- module functions --------------------------------------------------- */
 
 PyObject *
+fetch_new(core_state *st, const fetch_call *call)
+{
+    FetchObject *self =
+        (FetchObject *)st->fetch_type->tp_alloc(st->fetch_type, 0);
+
+    if (self == NULL) {
+        return NULL;
+    }
+    wait_setup(&self->wait, st, &fetch_ops);
+    self->options = (OptionsObject *)Py_NewRef(call->options);
+    self->pool = (PoolObject *)Py_XNewRef(call->pool);
+    self->method = Py_NewRef(call->method);
+    self->url = Py_NewRef(call->url);
+    self->query = Py_XNewRef(call->query);
+    self->headers = Py_NewRef(call->headers == NULL ? Py_None : call->headers);
+    self->body = Py_NewRef(call->body == NULL ? Py_None : call->body);
+    self->redirects = call->redirects;
+    self->trace = Py_XNewRef(call->trace);
+    self->history = Py_NewRef(st->empty_tuple);
+    return (PyObject *)self;
+}
+
+static PyObject *
+unless_none(PyObject *value)
+{
+    return value == Py_None ? NULL : value;
+}
+
+PyObject *
 core_fetch(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     core_state *st = state_of_module(module);
-    FetchObject *self;
-    long redirects;
+    fetch_call call;
 
     if (nargs != 9) {
         PyErr_SetString(PyExc_TypeError, "fetch() takes 9 arguments");
@@ -230,24 +258,19 @@ core_fetch(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                         "headers, body, int, trace)");
         return NULL;
     }
-    redirects = PyLong_AsLong(args[7]);
-    if (redirects == -1 && PyErr_Occurred()) {
+    call = (fetch_call){
+        .options = (OptionsObject *)args[0],
+        .pool = (PoolObject *)unless_none(args[1]),
+        .method = args[2],
+        .url = args[3],
+        .query = unless_none(args[4]),
+        .headers = args[5],
+        .body = args[6],
+        .redirects = PyLong_AsLong(args[7]),
+        .trace = unless_none(args[8]),
+    };
+    if (call.redirects == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    self = (FetchObject *)st->fetch_type->tp_alloc(st->fetch_type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    wait_setup(&self->wait, st, &fetch_ops);
-    self->options = (OptionsObject *)Py_NewRef(args[0]);
-    self->pool = args[1] == Py_None ? NULL : (PoolObject *)Py_NewRef(args[1]);
-    self->method = Py_NewRef(args[2]);
-    self->url = Py_NewRef(args[3]);
-    self->query = args[4] == Py_None ? NULL : Py_NewRef(args[4]);
-    self->headers = Py_NewRef(args[5]);
-    self->body = Py_NewRef(args[6]);
-    self->redirects = redirects;
-    self->trace = args[8] == Py_None ? NULL : Py_NewRef(args[8]);
-    self->history = Py_NewRef(st->empty_tuple);
-    return (PyObject *)self;
+    return fetch_new(st, &call);
 }

@@ -46,6 +46,19 @@ typedef struct FetchObject {
 /* What a Fetch does as a Wait. */
 extern const wait_ops fetch_ops;
 
+/* What a Fetch is made of; borrowed. All but the first three may be
+ * NULL. */
+typedef struct fetch_call {
+    OptionsObject *options;
+    PyObject *method, *url; /* str */
+    PoolObject *pool;
+    PyObject *query, *headers, *body, *trace;
+    long redirects;
+} fetch_call;
+
+/* NULL with an exception. */
+PyObject *fetch_new(core_state *st, const fetch_call *call);
+
 /* The function that makes requests; signature in _core.pyi. */
 PyObject *core_fetch(PyObject *module, PyObject *const *args,
                      Py_ssize_t nargs);

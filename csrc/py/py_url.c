@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "http/aif_query.h"
 #include "py/py_error.h"
 
 /* Replaces the host of |u|, which is not ASCII, by its IDNA form (RFC 5891,
@@ -129,29 +130,22 @@ url_text(const aif_url *u, PyObject *given)
     return text;
 }
 
-/* ---- module functions --------------------------------------------------- */
-
 PyObject *
-core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+url_join(core_state *st, PyObject *base_text, PyObject *ref_text)
 {
-    core_state *st = state_of_module(module);
     aif_url base, joined;
     aif_err err = {0};
     PyObject *ref, *result = NULL;
     int rc;
 
-    if (nargs != 2 || !PyUnicode_Check(args[0]) || !PyUnicode_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "url_join(base, reference)");
-        return NULL;
-    }
     /* A field's bytes that are no UTF-8 came as surrogates, and go back. */
-    ref = PyUnicode_AsEncodedString(args[1], "utf-8", "surrogateescape");
+    ref = PyUnicode_AsEncodedString(ref_text, "utf-8", "surrogateescape");
     if (ref == NULL) {
         return NULL;
     }
     aif_url_init(&base);
     aif_url_init(&joined);
-    rc = url_parse(st, &base, args[0], NULL, &err);
+    rc = url_parse(st, &base, base_text, NULL, &err);
     if (rc == 0) {
         rc = aif_url_resolve(&joined, &base, PyBytes_AS_STRING(ref),
                              (size_t)PyBytes_GET_SIZE(ref), &err);
@@ -164,12 +158,44 @@ core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                                              (Py_ssize_t)joined.text.len);
     }
     else if (rc != -1) {
-        (void)error_raise_url(st, args[1], &err);
+        (void)error_raise_url(st, ref_text, &err);
     }
     aif_url_fini(&base);
     aif_url_fini(&joined);
     Py_DECREF(ref);
     return result;
+}
+
+/* ---- module functions --------------------------------------------------- */
+
+PyObject *
+core_url_join(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2 || !PyUnicode_Check(args[0]) || !PyUnicode_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "url_join(base, reference)");
+        return NULL;
+    }
+    return url_join(state_of_module(module), args[0], args[1]);
+}
+
+PyObject *
+core_quote_query(PyObject *Py_UNUSED(module), PyObject *text)
+{
+    Py_ssize_t len;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &len);
+    PyObject *quoted;
+    size_t size;
+
+    if (data == NULL) {
+        return NULL;
+    }
+    size = aif_query_size(data, (size_t)len);
+    quoted = PyUnicode_New((Py_ssize_t)size, 127);
+    if (quoted != NULL) {
+        (void)aif_query_put((char *)PyUnicode_1BYTE_DATA(quoted), data,
+                            (size_t)len);
+    }
+    return quoted;
 }
 
 PyObject *

@@ -45,7 +45,9 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(str_buffer_updated) X(str_eof_received) X(str_connection_lost)          \
     X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type) X(spare) \
     X(str_module) X(str_run_once) X(str_selector) X(str_ready)                \
-    X(str_scheduled) X(str_when) X(str_stopping) X(str_debug)
+    X(str_scheduled) X(str_when) X(str_stopping) X(str_debug)                 \
+    X(caller_type) X(str_headers) X(str_json) X(str_data) X(str_params)       \
+    X(str_timeout) X(str_ssl) X(str_allow_redirects)
 /* clang-format on */
 
 int
@@ -105,6 +107,13 @@ init_names(core_state *st)
         {&st->str_when, "_when"},
         {&st->str_stopping, "_stopping"},
         {&st->str_debug, "_debug"},
+        {&st->str_headers, "headers"},
+        {&st->str_json, "json"},
+        {&st->str_data, "data"},
+        {&st->str_params, "params"},
+        {&st->str_timeout, "timeout"},
+        {&st->str_ssl, "ssl"},
+        {&st->str_allow_redirects, "allow_redirects"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -144,9 +153,9 @@ state_init(core_state *st, PyObject *module)
     }
     if (wait_type_init(st) < 0 || fetch_type_init(st) < 0
         || options_type_init(st) < 0 || pool_type_init(st) < 0
-        || host_type_init(st) < 0 || response_type_init(st) < 0
-        || upload_type_init(st) < 0 || pread_type_init(st) < 0
-        || transport_type_init(st) < 0)
+        || caller_type_init(st) < 0 || host_type_init(st) < 0
+        || response_type_init(st) < 0 || upload_type_init(st) < 0
+        || pread_type_init(st) < 0 || transport_type_init(st) < 0)
     {
         return -1;
     }

@@ -20,6 +20,7 @@ typedef struct core_state {
     PyTypeObject *wait_type;
     PyTypeObject *fetch_type;
     PyTypeObject *options_type;
+    PyTypeObject *caller_type;
     PyTypeObject *pool_type;
     PyTypeObject *host_type;
     PyTypeObject *response_type;
@@ -63,12 +64,16 @@ typedef struct core_state {
     PyObject *str_pause_writing, *str_resume_writing;
     PyObject *str_module, *str_run_once, *str_selector; /* of asyncio's loop */
     PyObject *str_ready, *str_scheduled, *str_when, *str_stopping, *str_debug;
+    PyObject *str_headers, *str_json, *str_data, *str_params, *str_timeout;
+    PyObject *str_ssl, *str_allow_redirects;
     PyObject *kw_context; /* ("context",) */
     PyObject *kw_wrap;    /* ("server_hostname", "session") */
     PyObject *spare;      /* a large bytes object to read into; or NULL */
     PyObject *empty_bytes;
     PyObject *empty_tuple;
     PyObject *done_none; /* a Wait that gave None */
+
+    int data_registered; /* kinds of data that only Python knows */
 
     aif_list hosts;          /* HostObject, borrowed */
     struct HostObject *last; /* the host asked for last; borrowed */
@@ -101,6 +106,7 @@ int wait_type_init(core_state *st);
 int fetch_type_init(core_state *st);
 int options_type_init(core_state *st);
 int pool_type_init(core_state *st);
+int caller_type_init(core_state *st);
 int host_type_init(core_state *st);
 int response_type_init(core_state *st);
 int upload_type_init(core_state *st);

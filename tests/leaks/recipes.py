@@ -306,6 +306,27 @@ async def options(kitchen: Kitchen) -> None:
         _core.Options(no_such_setting=1)  # type: ignore[call-arg]
 
 
+@recipe("Caller", "Options", "Fetch")
+async def callers(kitchen: Kitchen) -> None:
+    caller = _core.Caller(
+        _core.Options(),
+        derive=lambda **changes: _core.Options(),
+        dumps=lambda value: "{}",
+        secret=(("Authorization", "x"),),
+        cookies=lambda url: [("Cookie", "a=b")],
+        kept=True,
+    )
+    for arguments in (
+        {"headers": {"X": "y"}, "params": {"a": "b"}, "json": 1, "timeout": object()},
+        {"data": b"x", "ssl": object()},
+        {"data": object()},
+        {"headers": {"X": "y", "Z": 5}, "params": {"a": b"c"}},
+    ):
+        one = caller.fetch("POST", kitchen.good, 0, None, arguments)
+        if one is not None:
+            one.close()
+
+
 @recipe("Pool")
 async def sessions(kitchen: Kitchen) -> None:
     async with aiofast.ClientSession(headers={"X": "y"}) as session:
