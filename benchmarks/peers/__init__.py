@@ -108,6 +108,7 @@ EXTRA = {
     "curl_cffi": "curl_cffi_session",
     "niquests": "niquests_session",
     "httpx2": "httpx2_client",
+    "wreq": "wreq_client",
 }
 LIMITS = ("wrk", "h2load")  # in C, as the limit of what one core can do
 REFERENCE = "aiohttp"
@@ -121,6 +122,7 @@ OPTIONAL = (
     "curl_cffi",
     "niquests",
     "httpx2",
+    "wreq",
     "uvloop",
     "aiofastnet",
     "wrk",
