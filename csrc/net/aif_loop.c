@@ -104,6 +104,21 @@ aif_loop_run(aif_loop *loop)
 }
 
 void
+aif_loop_run_expected(aif_loop *loop)
+{
+    int came = 0;
+
+    if (loop->expected != NULL && !loop->running) {
+        loop->running = 1;
+        came = aif_tcp_read_expected(loop->expected);
+        loop->running = 0;
+    }
+    if (!came || loop->wanted) {
+        aif_loop_run(loop);
+    }
+}
+
+void
 aif_loop_want(aif_loop *loop)
 {
     if (loop->wanted) {

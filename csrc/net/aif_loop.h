@@ -21,12 +21,15 @@
  * before the upcall that carries them returns. */
 #define AIF_SLAB_SIZE (256u * 1024u)
 
+struct aif_tcp;
+
 typedef struct aif_loop {
     uv_loop_t uv;
     aif_deadlines deadlines;
-    char *slab;       /* owned; AIF_SLAB_SIZE bytes, made at first use */
-    aif_list stages;  /* every open tcp stage, for aif_loop_fini() */
-    aif_list dials;   /* every dial in progress, likewise */
+    char *slab; /* owned; AIF_SLAB_SIZE bytes, made at first use */
+    struct aif_tcp *expected; /* the one that wrote last, or NULL */
+    aif_list stages;          /* every open tcp stage, for aif_loop_fini() */
+    aif_list dials;           /* every dial in progress, likewise */
     unsigned handles; /* uv handles whose close callback has not come */
     unsigned lookups; /* requests in libuv's threads, not called back */
     uint64_t lookups_started; /* a counter for tests and statistics */
@@ -48,6 +51,11 @@ int aif_loop_init(aif_loop *loop);
 /* One turn without waiting: due timers, ready descriptors, closed handles. If
  * upcalls started watchers, a second turn hands them to the kernel. */
 void aif_loop_run(aif_loop *loop);
+
+/* The same for who knows that something has come and nothing else is due: the
+ * connection that wrote last is read first, past libuv, and if its answer was
+ * there that is all. What others have is for the next call. */
+void aif_loop_run_expected(aif_loop *loop);
 
 /* Asks the host for a run soon, once until that run. Called by whoever starts
  * a handle or request; inside aif_loop_run() it asks for a second turn of

@@ -34,6 +34,9 @@ static void
 release(aif_tcp *t)
 {
     if (t->closed && t->gone && t->depth == 0) {
+        if (t->stage.loop->expected == t) {
+            t->stage.loop->expected = NULL;
+        }
         aif_mem_free(t);
     }
 }
@@ -290,6 +293,7 @@ tcp_write(aif_stage *s, aif_write *w)
     if (t->shutting) {
         return UV_EPIPE;
     }
+    t->stage.loop->expected = t;
     if (!t->writing && aif_list_empty(&t->writes)) {
         rc = send_one(t, w, 1);
         if (rc < 0) {
@@ -510,6 +514,26 @@ aif_tcp_read_now(aif_tcp *t, char *buf, size_t len)
                                     : uv_translate_sys_error(errno);
     }
     return (int)n;
+}
+
+int
+aif_tcp_read_expected(aif_tcp *t)
+{
+    uv_buf_t buf;
+    int n;
+
+    if (t->closed || t->failed || t->eof || !t->reading) {
+        return 0;
+    }
+    enter(t);
+    choose_space((uv_handle_t *)&t->handle.stream, 0, &buf);
+    n = buf.len == 0 ? UV_ENOBUFS : aif_tcp_read_now(t, buf.base, buf.len);
+    if (n == 0) {
+        n = UV_EOF;
+    }
+    read_done(&t->handle.stream, n == UV_EAGAIN ? 0 : n, &buf);
+    leave(t);
+    return n > 0 && (size_t)n < buf.len;
 }
 
 static const aif_stage_type tcp_type = {

@@ -204,16 +204,22 @@ prepare_next_run(HostObject *h, int rc)
     return rc;
 }
 
-/* Two turns of libuv and what they woke. */
+/* Two turns of libuv and what they woke. |lingered|: something has come, and
+ * nothing else is due. */
 static int
-turn(HostObject *h)
+turn(HostObject *h, int lingered)
 {
     int rc = 0;
 
     /* What the woken tasks started is handed to libuv in a second turn. */
     for (int count = 0; count < 2; count++) {
         host_enter(h);
-        aif_loop_run(h->core);
+        if (lingered && count == 0) {
+            aif_loop_run_expected(h->core);
+        }
+        else {
+            aif_loop_run(h->core);
+        }
         host_leave(h);
         if (!h->closed) {
             rc = drain(h);
@@ -239,7 +245,7 @@ turn(HostObject *h)
 static PyObject *
 run(HostObject *h)
 {
-    int rc;
+    int rc, lingered = 0;
 
     if (h->closed || h->depth > 0) {
         Py_RETURN_NONE;
@@ -248,8 +254,9 @@ run(HostObject *h)
     h->thread = PyThread_get_thread_ident();
     h->runs++;
     do {
-        rc = turn(h);
-    } while (rc == 0 && !h->closed && host_linger(h));
+        rc = turn(h, lingered);
+        lingered = rc == 0 && !h->closed && host_linger(h);
+    } while (lingered);
     h->runs--;
     h->linger_until = 0;
     Py_DECREF(h);
