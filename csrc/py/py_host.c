@@ -519,6 +519,7 @@ Host_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(h->timer);
     Py_VISIT(h->on_timer);
     Py_VISIT(h->run_once);
+    Py_VISIT(h->loop_ready);
     Py_VISIT(h->default_pool);
     Py_VISIT(h->parked);
     Py_VISIT(h->interrupt);
@@ -549,6 +550,7 @@ Host_clear(PyObject *self)
     Py_CLEAR(h->timer);
     Py_CLEAR(h->on_timer);
     Py_CLEAR(h->run_once);
+    Py_CLEAR(h->loop_ready);
     Py_CLEAR(h->default_pool);
     Py_CLEAR(h->parked);
     Py_CLEAR(h->interrupt);

@@ -40,6 +40,7 @@ typedef struct HostObject {
     PyObject *interrupt;    /* to be raised by run(), or NULL */
     int parked_code;
     PyObject *run_once;     /* the asyncio loop's, as it was; or NULL */
+    PyObject *loop_ready;   /* the asyncio loop's queue, or NULL */
     uint64_t linger_until;  /* ns, in this run; 0: it has not begun to */
     int selector_fd;        /* that asyncio waits on; -1: never linger */
     unsigned linger_misses; /* waits in a row that brought nothing */

@@ -101,6 +101,9 @@ host_linger_init(HostObject *h)
     if (home != NULL && PyUnicode_Check(home)
         && PyUnicode_CompareWithASCIIString(home, "asyncio.base_events") == 0)
     {
+        h->loop_ready = attribute(h->loop, st->str_ready);
+    }
+    if (h->loop_ready != NULL) {
         h->selector_fd = selector_fd(st, h->loop);
     }
     Py_XDECREF(home);
@@ -110,23 +113,12 @@ host_linger_init(HostObject *h)
 static int
 is_idle(HostObject *h)
 {
-    core_state *st = h->st;
-    PyObject *ready;
-    Py_ssize_t count;
+    Py_ssize_t count = PyObject_Size(h->loop_ready);
 
-    if (!is_false(h->loop, st->str_stopping)) {
-        return 0;
-    }
-    ready = attribute(h->loop, st->str_ready);
-    if (ready == NULL) {
-        return 0;
-    }
-    count = PyObject_Size(ready);
-    Py_DECREF(ready);
     if (count < 0) {
         PyErr_Clear();
     }
-    return count == 0;
+    return count == 0 && is_false(h->loop, h->st->str_stopping);
 }
 
 /* When asyncio's first timer is due, ns; 0 if that cannot be told. */
