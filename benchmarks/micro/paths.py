@@ -17,13 +17,18 @@ import gc
 import os
 import platform
 import socket
+import ssl
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiofast
 import aiofast._core
 import yarl
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from server import certificate
 
 _TURNS = 400
 _WARM_UP = 40
@@ -37,6 +42,7 @@ _FIELDS = (
     b'ETag: "f2b51c6b0a1d4b47c8cc4a4b8a3c3cb6"\r\nX-Request-Id: C0DE:1A2B:3C4D5E:6F7081\r\n'
 )
 _ANSWER = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (_FIELDS, len(_SMALL), _SMALL)
+_MOVED = b"HTTP/1.1 302 Found\r\n%bLocation: /items/1027\r\nContent-Length: 0\r\n\r\n" % _FIELDS
 _PIECES = b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n" % _FIELDS
 _PIECE, _LAST = b"4\r\npart\r\n", b"0\r\n\r\n"
 
@@ -61,11 +67,16 @@ class Server:
         self._loop.add_reader(peer, self._readable, peer)
 
     def _readable(self, peer: socket.socket) -> None:
-        if peer.recv(65536):
-            peer.send(self.answer)
+        data = peer.recv(65536)
+        if data:
+            peer.send(self.answered(data))
         else:
             self._loop.remove_reader(peer)
             peer.close()
+
+    def answered(self, data: bytes) -> bytes:
+        """The answer to the request |data|."""
+        return _MOVED if data.startswith(b"GET /moved") else self.answer
 
     def send(self, data: bytes) -> None:
         """To the connection that was opened last."""
@@ -77,6 +88,25 @@ class Server:
             if peer.fileno() >= 0:
                 self._loop.remove_reader(peer)
                 peer.close()
+
+
+class SecureServer(Server):
+    """The same over TLS, for one connection."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__()
+        self.url = self.url.replace("http:", "https:")
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+
+    def answered(self, data: bytes) -> bytes:
+        """What TLS says to |data|."""
+        self._in.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            if self._tls.version() is None:
+                self._tls.do_handshake()
+            self._tls.write(super().answered(self._tls.read(65536)))
+        return self._out.read()
 
 
 async def _repeat(turn: Turn, turns: int) -> None:
@@ -169,6 +199,60 @@ async def posts(server: Server) -> int:
     return await measured(turn)
 
 
+async def posts_of_session(server: Server) -> int:
+    """The same by aiohttp's door."""
+    async with aiofast.ClientSession(headers={"Authorization": "Bearer micro"}) as session:
+
+        async def turn() -> None:
+            async with session.post(server.url, json={"id": 1027}) as response:
+                assert response.status == 200 and len(await response.read()) == len(_SMALL)
+
+        return await measured(turn)
+
+
+async def settings(server: Server) -> int:
+    """A request with a query, a context and a limit of its own."""
+    context, limit = ssl.create_default_context(), aiofast.ClientTimeout(total=60)
+    query = {"page": 2, "q": "as small as"}
+
+    async def turn() -> None:
+        response = await aiofast.fetch(server.url, params=query, ssl=context, timeout=limit)
+        assert response.status == 200
+
+    return await measured(turn)
+
+
+async def redirects(server: Server) -> int:
+    """A redirect followed: two requests."""
+    url = server.url.replace("/items/1027", "/moved")
+
+    async def turn() -> None:
+        response = await aiofast.fetch(url)
+        assert response.status == 200 and len(response.history) == 1
+
+    return await measured(turn)
+
+
+async def secure_sessions(server: Server) -> int:
+    """One whole warm request over TLS."""
+    with tempfile.TemporaryDirectory(prefix="aiofast-paths-") as name:
+        ca = certificate.make(Path(name))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(Path(name, "server.pem"), Path(name, "server.key"))
+        client = ssl.create_default_context(cafile=ca)
+    secure = SecureServer(context)
+    try:
+        async with aiofast.ClientSession() as session:
+
+            async def turn() -> None:
+                async with session.get(secure.url, ssl=client) as response:
+                    assert response.status == 200 and len(await response.read()) == len(_SMALL)
+
+            return await measured(turn)
+    finally:
+        secure.close()
+
+
 async def wake_ups(server: Server) -> int:
     """A task that waits is woken by a piece of a body: read, parse, wake."""
     loop = asyncio.get_running_loop()
@@ -214,6 +298,10 @@ PATHS = {
     "ClientSession with 3 cookies": sessions_with_cookies,
     "ClientSession with headers": sessions_with_headers,
     "POST of JSON with headers": posts,
+    "ClientSession, POST of JSON": posts_of_session,
+    "fetch with params, ssl, timeout": settings,
+    "redirect": redirects,
+    "ClientSession over TLS": secure_sessions,
     "wake-up of a task": wake_ups,
     "headers looked at": header_looks,
     "await of a done result": finished,
