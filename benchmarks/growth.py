@@ -28,6 +28,7 @@ from server import certificate, nginx
 _HERE = Path(__file__).resolve().parent
 _POINT = _HERE / "micro" / "grow.py"
 _PATIENCE = 600  # seconds for one point
+_TIME = "µs of CPU"
 _STALE = 0.25  # of the cost at the first point: what growth is not worth a word
 
 
@@ -39,10 +40,12 @@ class Axis:
     title: str
     across: str
     points: tuple[int, ...]
+    timed: bool = False  # in processor time always: valgrind follows one process
 
 
 _TENS = (1, 10, 100, 1000, 10000)
 _FIELDS = (1, 10, 30, 100)
+_FEW = (1, 2, 4, 8, 16)
 _SIZES = (100, 1000, 10_000, 100_000, 1_000_000, 10_000_000)
 AXES = {
     axis.name: axis
@@ -54,6 +57,8 @@ AXES = {
         Axis("fields-answered", "fields of a response", "fields", _FIELDS),
         Axis("fields-asked", "fields of a request", "fields", _FIELDS),
         Axis("body", "bytes of body", "bytes", _SIZES),
+        Axis("loops", "event loops, each in a thread", "threads", _FEW),
+        Axis("processes", "processes on one core", "processes", _FEW, timed=True),
     )
 }
 
@@ -153,6 +158,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def unit_of(axis: Axis, options: argparse.Namespace) -> str:
+    """What the costs along |axis| are."""
+    return _TIME if options.cpu or axis.timed else "Instructions"
+
+
 def along(
     axis: Axis, options: argparse.Namespace, url: str, scratch: Path
 ) -> tuple[list[Point], str | None]:
@@ -163,7 +173,11 @@ def along(
             break
         argv = [sys.executable, str(_POINT), axis.name, str(count), url]
         try:
-            costs = timed(argv, cores()[1]) if options.cpu else counted(argv, scratch)
+            costs = (
+                timed(argv, cores()[1])
+                if unit_of(axis, options) == _TIME
+                else counted(argv, scratch)
+            )
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             return points, str(error).strip().splitlines()[-1]
         points.append(Point(count, costs))
@@ -195,7 +209,6 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, list[Point]], list[s
 def main() -> int:
     """Measures, prints, writes; status 1 if an axis failed, 2 where nothing can be measured."""
     options = arguments()
-    unit = "µs of CPU" if options.cpu else "Instructions"
     try:
         found, failed = measure(options)
     except OSError as error:  # no valgrind, no nginx
@@ -205,18 +218,19 @@ def main() -> int:
     version = peers.installed("aiofast")
     where = f"aiofast {version}, {what['python']}, {what['processor']}"
     text = f"# Growth\n\n{where}; `ClientSession`.\n\n" + "\n".join(
-        table(AXES[name], points, unit) for name, points in found.items()
+        table(AXES[name], points, unit_of(AXES[name], options)) for name, points in found.items()
     )
     text += "".join(f"\n- {line}\n" for line in failed)
     print(text)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         rows = {name: [[one.number, one.costs] for one in points] for name, points in found.items()}
-        result = {"unit": unit, "machine": what, "aiofast": version, "axes": rows}
+        units = {name: unit_of(AXES[name], options) for name in found}
+        result = {"units": units, "machine": what, "aiofast": version, "axes": rows}
         (options.out / "growth.json").write_text(json.dumps(result, indent=1) + "\n")
         (options.out / "growth.md").write_text(text)
         for name, points in found.items():
-            drawn = chart(AXES[name], points, unit, where)
+            drawn = chart(AXES[name], points, units[name], where)
             (options.out / f"growth-{name}.svg").write_text(drawn)
     return 1 if failed else 0
 

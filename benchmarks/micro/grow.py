@@ -13,6 +13,7 @@ import gc
 import os
 import resource
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 
 import aiofast
@@ -174,7 +175,64 @@ async def cookies(number: int, url: str) -> tuple[int, float]:
         return await _counted(turn, _FEW)
 
 
+async def loops(number: int, url: str) -> tuple[int, float]:
+    """So many event loops, each in a thread with a session of its own."""
+    count = max(_LAPS, _FEW // number)
+    gate = threading.Barrier(number + 1, timeout=300)
+
+    async def task() -> None:
+        async with _session() as session:
+
+            async def turn(_: int) -> None:
+                await _get(session, url + "/small")
+
+            await _laps(turn, _LAPS)
+            for laps in (count, 0):
+                gate.wait()  # holds up this thread's loop alone
+                await _laps(turn, laps)
+
+    threads = [threading.Thread(target=asyncio.run, args=(task(),)) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    with _Marks() as marks:
+        gate.wait()
+        gate.wait()
+    for thread in threads:
+        thread.join()
+    return count * number, marks.used
+
+
+async def processes(number: int, url: str) -> tuple[int, float]:
+    """So many processes, each with a loop and a session, on this one's processor."""
+    argv = [sys.executable, __file__, "share", str(20000 // number), url]
+    pipe = asyncio.subprocess.PIPE
+    every = [
+        await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe) for _ in range(number)
+    ]
+    for one in every:
+        assert one.stdout is not None
+        await one.stdout.readline()  # what runs, and that it is ready
+    found = await asyncio.gather(*(one.communicate(b"go\n") for one in every))
+    rows = [output.decode().split("\t") for output, _ in found]
+    return sum(int(row[1]) for row in rows), sum(float(row[2]) for row in rows)
+
+
+async def share(number: int, url: str) -> tuple[int, float]:
+    """What one process of many does: so many requests, once it is told to."""
+    async with _session() as session:
+
+        async def turn(_: int) -> None:
+            await _get(session, url + "/small")
+
+        await _laps(turn, _LAPS)
+        sys.stdin.readline()
+        return await _counted(turn, number)
+
+
 AXES = {
+    "loops": loops,
+    "processes": processes,
+    "share": share,
     "in-flight": in_flight,
     "origins": origins,
     "idle": idle,
