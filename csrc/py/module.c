@@ -97,11 +97,11 @@ allow_lookups(void)
     (void)setenv("UV_THREADPOOL_SIZE", "32", 0);
 }
 
-/* The GNU C library gives the end of its heap back to the kernel as soon as 128
- * KiB are free there, and maps larger blocks one by one: then each body of 100
- * KiB is paid once more in page faults, which were more than half of its cost.
- * Both limits follow the largest block that was ever mapped and freed, so one
- * is; nobody touches it. */
+/* The GNU C library gives the end of its heap back to the kernel as soon as
+ * 128 KiB are free there, and maps larger blocks one by one: then each body of
+ * 100 KiB is paid once more in page faults, which were more than half of its
+ * cost. Both limits follow the largest block that was ever mapped and freed,
+ * so one is; nobody touches it. */
 #define REUSED ((size_t)2 * 1024 * 1024)
 
 static void
