@@ -95,6 +95,7 @@ CLIENTS = {
     "aiohttp": "aiohttp_session",
     "aiohttp+uvloop": "aiohttp_session",
     "pyreqwest": "pyreqwest_client",
+    "wreq": "wreq_client",
     "pycurl": "pycurl_multi",
     "wrk": "wrk",
     "h2load": "h2load",
@@ -108,7 +109,6 @@ EXTRA = {
     "curl_cffi": "curl_cffi_session",
     "niquests": "niquests_session",
     "httpx2": "httpx2_client",
-    "wreq": "wreq_client",
 }
 LIMITS = ("wrk", "h2load")  # in C, as the limit of what one core can do
 REFERENCE = "aiohttp"
