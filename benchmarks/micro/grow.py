@@ -232,7 +232,6 @@ async def share(number: int, url: str) -> tuple[int, float]:
 AXES = {
     "loops": loops,
     "processes": processes,
-    "share": share,
     "in-flight": in_flight,
     "origins": origins,
     "idle": idle,
@@ -250,7 +249,7 @@ def main() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     print(aiofast._core.__file__, flush=True)
-    requests, used = asyncio.run(AXES[axis](number, url))
+    requests, used = asyncio.run(share(number, url) if axis == "share" else AXES[axis](number, url))
     print(f"{axis} {number}\t{requests}\t{used}", flush=True)
     return 0
 
