@@ -24,10 +24,15 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MACOS = sys.platform == "darwin"
 # Where Debian's node-llhttp puts the generated C.
@@ -59,13 +64,27 @@ class Wanted:
     packages: dict[str, str]
     variable: str = ""
 
-    def missing(self, why: str = "") -> SystemExit:
-        lines = [f"aiofast cannot be built: {self.title} was not found{why}. Install it:"]
+    def missing(self, why: str = "") -> Missing:
+        return Missing([(self, why)])
+
+
+class Missing(SystemExit):
+    """What the build lacks and why, with the commands that install all of it."""
+
+    def __init__(self, lacking: list[tuple[Wanted, str]]) -> None:
+        self.lacking = lacking
+        names = "; ".join(f"{wanted.title} was not found{why}" for wanted, why in lacking)
+        one = len(lacking) == 1
+        lines = [f"aiofast cannot be built: {names}. Install {'it' if one else 'them'}:"]
         for system, command in INSTALL.items():
-            lines.append(f"    {system + ':':<15} {command} {self.packages[system]}")
-        if self.variable:
-            lines.append(f"or set {self.variable} to the directory that holds it.")
-        return SystemExit("\n" + "\n".join(lines))
+            words = [word for wanted, _ in lacking for word in wanted.packages[system].split(" ")]
+            packages = " ".join(dict.fromkeys(words))
+            lines.append(f"    {system + ':':<15} {command} {packages}")
+        for wanted, _ in lacking:
+            if wanted.variable:
+                held = "it" if one else wanted.title.split(" ")[0]
+                lines.append(f"or set {wanted.variable} to the directory that holds {held}.")
+        super().__init__("\n" + "\n".join(lines))
 
 
 INSTALL = {
@@ -208,6 +227,30 @@ def find(wanted: Wanted) -> Library:
     return plain
 
 
+def python_headers(include: list[str]) -> Library:
+    """Python's own, which no pkg-config is asked for."""
+    flags = [f"-isystem{path}" for path in dict.fromkeys(include)]
+    if not compiles(PYTHON.check, flags, link=False):
+        raise PYTHON.missing(f" ({include[0]})")
+    return Library(flags)
+
+
+def find_all(*searches: Callable[[], Library]) -> list[Library]:
+    """What each of |searches| finds; one Missing for all that find nothing."""
+    found: list[Library] = []
+    lacking: list[tuple[Wanted, str]] = []
+    for search in searches:
+        try:
+            found.append(search())
+        except Missing as missing:
+            if missing.lacking[0][0] is COMPILER:
+                raise  # without it nothing else can be told
+            lacking += missing.lacking
+    if lacking:
+        raise Missing(lacking)
+    return found
+
+
 def whole_program_flags() -> list[str]:
     """What makes the compiler look at all files at once, where it and the linker can.
 
@@ -270,12 +313,13 @@ class Build(build_ext):
     def build_extension(self, ext: Extension) -> None:
         import multidict
 
-        python = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
-        system = [f"-isystem{path}" for path in dict.fromkeys([*python, multidict.get_include()])]
-        if not compiles(PYTHON.check, system, link=False):
-            raise PYTHON.missing(f" ({python[0]})")
-        uv, llhttp = find(LIBUV), find(LLHTTP)
-        found = [uv, llhttp, *(find(coding) for coding in CODINGS)]
+        include = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
+        include.append(multidict.get_include())
+        python, *found = find_all(
+            partial(python_headers, include),
+            *(partial(find, wanted) for wanted in (LLHTTP, LIBUV, *CODINGS)),
+        )
+        system, llhttp = python.cflags, found[0]
 
         # A compile-time switch of llhttp 8. No verdict hangs on it, so that a library from
         # elsewhere may have been built without: see csrc/http/aif_h1parse.c.

@@ -254,7 +254,7 @@ class Report:
     def _line(self, result: Result) -> str:
         url = f"{printable(result.url):<{self._width}}"
         if result.error is not None:
-            return f"{self._paint('ERR', False)} {url} {printable(result.error)}"
+            return f"{self._paint('ERR     ', False)} {url} {printable(result.error)}"
         mark = self._paint(f"{result.status} {'ok  ' if result.ok else 'FAIL'}", result.ok)
         hops = f"  ({result.redirects} redirects)" if result.redirects else ""
         return f"{mark} {url} {result.milliseconds:9.2f} ms {result.size:>9} bytes{hops}"
@@ -301,6 +301,10 @@ async def run(job: Job, report: Report) -> None:
             urls[number] = url
             yield {"url": url, "trace": _tracer(report, url)} if job.trace else url
 
+    if any(url[:6].lower() == "https:" for url in job.urls):
+        from .tls import default_context
+
+        default_context()  # takes milliseconds that are not the first URL's
     options: Any = {"timeout": job.timeout, "allow_redirects": job.redirects}
     async with Crew(requests(), job.limit, options) as crew:
         while (ended := await crew.next()) is not None:

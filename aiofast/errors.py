@@ -413,10 +413,13 @@ class RedirectClientError(ClientError):
 
 
 class NonHttpUrlClientError(ClientError):
-    """The URL's scheme is none of http and https."""
+    """The URL's scheme is none of http and https. `description` (or None)."""
+
+    description: str | None = None
 
     def __str__(self) -> str:
-        return shown(super().__str__())
+        url = shown(super().__str__())
+        return url if self.description is None else f"{url} - {self.description}"
 
 
 class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):
@@ -497,7 +500,9 @@ def url_error(url: str, description: str | None, *, redirect: bool = False) -> C
     known = ("", "http", "https") if redirect else ("", "http", "https", "ws", "wss")
     if url_scheme(url) not in known:
         kind = NonHttpUrlRedirectClientError if redirect else NonHttpUrlClientError
-        return kind(safe)
+        other = kind(safe)
+        other.description = "the scheme of the URL is neither http nor https"
+        return other
     bad = InvalidUrlRedirectClientError if redirect else InvalidUrlClientError
     return bad(safe, description)
 

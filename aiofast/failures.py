@@ -216,7 +216,10 @@ def _bad_input(facts: Mapping[str, Any]) -> Exception:
 
 
 def _closed(facts: Mapping[str, Any]) -> Exception:
-    return ClientConnectionError(_message(facts, facts.get("text") or "Connector is closed"))
+    text = _message(facts, facts.get("text") or "Connector is closed")
+    if facts.get("phase") == "receive":
+        text = f"{text}; a body has to be read before its session or response is closed"
+    return ClientConnectionError(text)
 
 
 def _disconnected(facts: Mapping[str, Any]) -> Exception:
@@ -250,6 +253,10 @@ def _advice(facts: Mapping[str, Any], cause: ssl.SSLCertVerificationError) -> st
     )
 
 
+# What OpenSSL calls the first bytes of a server that does not speak TLS.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+
+
 def _bad_tls(facts: Mapping[str, Any]) -> Exception:
     cause = facts.get("cause")
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -267,6 +274,8 @@ def _bad_tls(facts: Mapping[str, Any]) -> Exception:
     if cause is not None:
         text = f"{text}: {cause.strerror if isinstance(cause, OSError) else cause}"
     text = _message(facts, text)
+    if getattr(cause, "reason", None) in _NO_TLS:
+        text = f"{text}; the server seems to speak no TLS on this port (http:// instead?)"
     if phase in _CONNECTING:
         return ClientConnectorSSLError(_key(facts), ssl.SSLError(number, text))
     return ClientOSError(number, text)

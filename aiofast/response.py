@@ -102,7 +102,12 @@ class Response(ResponseBase):
             import json
 
             loads = json.loads
-        return loads(self.body)
+        try:
+            return loads(self.body)
+        except ValueError as error:
+            # The parser knows neither where the text came from nor what it was said to be.
+            error.add_note(f"in {self!r} of type {self.content_type or 'unknown'}")
+            raise
 
     def raise_for_status(self) -> Self:
         """ClientResponseError for a status from 400 on; else the response."""

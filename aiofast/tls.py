@@ -25,7 +25,8 @@ def default_context() -> ssl.SSLContext:
             if bundle is not None:
                 context.load_verify_locations(bundle)
         context.set_alpn_protocols(["http/1.1"])
-        _verified = context
+        if _verified is None:  # another thread may have been faster
+            _verified = context
     return _verified
 
 

@@ -172,8 +172,18 @@ read_max_body(OptionsObject *o, PyObject *value)
         o->max_body = UINT64_MAX;
         return 0;
     }
+    if (!PyLong_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "max_body must be an int or None, not %R",
+                     value);
+        return -1;
+    }
     o->max_body = PyLong_AsUnsignedLongLong(value);
-    return o->max_body == UINT64_MAX && PyErr_Occurred() ? -1 : 0;
+    if (o->max_body == UINT64_MAX && PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError,
+                     "max_body must be from 0 to 2**64 - 1, not %R", value);
+        return -1;
+    }
+    return 0;
 }
 
 static int
@@ -184,12 +194,17 @@ read_max_ratio(OptionsObject *o, PyObject *value)
     if (value == NULL) {
         return 0;
     }
-    ratio = value == Py_None ? 0 : PyLong_AsUnsignedLong(value);
-    if (ratio == (unsigned long)-1 && PyErr_Occurred()) {
+    if (value != Py_None && !PyLong_Check(value)) {
+        PyErr_Format(PyExc_TypeError,
+                     "max_ratio must be an int or None, not %R", value);
         return -1;
     }
-    if (value != Py_None && ratio == 0) {
-        PyErr_SetString(PyExc_ValueError, "max_ratio must be at least 1");
+    ratio = value == Py_None ? 0 : PyLong_AsUnsignedLong(value);
+    if ((ratio == (unsigned long)-1 && PyErr_Occurred())
+        || (value != Py_None && ratio == 0))
+    {
+        PyErr_Format(PyExc_ValueError, "max_ratio must be at least 1, not %R",
+                     value);
         return -1;
     }
     o->max_ratio = ratio > UINT32_MAX ? UINT32_MAX : (unsigned)ratio;

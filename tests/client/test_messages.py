@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 import ssl
 
 import aiofast
 import pytest
-from servers import Scripted, answer, cut, forever, free_port, request, send, silence
+from servers import Scripted, answer, cut, eof, forever, free_port, request, send, silence
 
 
 @pytest.mark.parametrize(("limit", "count"), [({}, 11), ({"max_redirects": 1}, 2)])
@@ -24,8 +26,8 @@ async def test_too_many_redirects(web, limit, count):
 @pytest.mark.parametrize(
     ("location", "text"),
     [
-        ("mailto:a@b", "mailto:a@b"),
-        ("ftp://h/\u202e", "ftp://h/\\u202e"),
+        ("mailto:a@b", "mailto:a@b - the scheme of the URL is neither http nor https"),
+        ("ftp://h/\u202e", "ftp://h/\\u202e - the scheme of the URL is neither http nor https"),
         ("http://", None),
     ],
 )
@@ -109,3 +111,48 @@ async def test_advice_about_certificates(authority):
     with pytest.raises(aiofast.ClientConnectorCertificateError) as caught:
         await aiofast.fetch(url, ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     assert "has loaded" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["htp://h/", "ftp://me:secret@h/", "file:///etc/passwd"])
+async def test_a_mistyped_scheme_is_named(url):
+    with pytest.raises(aiofast.NonHttpUrlClientError, match="neither http nor https") as caught:
+        await aiofast.fetch(url)
+    assert caught.value.description in str(caught.value)
+    assert "secret" not in str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+
+
+async def test_https_to_a_port_without_tls():
+    server = Scripted([send(b"220 mail.example ESMTP\r\n"), eof])
+    with pytest.raises(aiofast.ClientConnectorSSLError, match="no TLS on this port"):
+        await aiofast.fetch(f"https://127.0.0.1:{server.port}/")
+
+
+async def test_a_body_read_too_late():
+    server = Scripted([request, send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"), silence])
+    async with aiofast.ClientSession() as session:
+        found = await session.get(f"{server.url}/")
+    with pytest.raises(aiofast.ClientConnectionError, match="read before its session"):
+        await found.read()
+
+
+async def test_what_is_no_json_says_what_it_is():
+    server = Scripted([answer(b"<p>down</p>", "Content-Type: text/html")])
+    found = await aiofast.fetch(f"{server.url}/")
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        found.json()
+    (note,) = caught.value.__notes__
+    assert f"{server.url}/" in note
+    assert "200 OK" in note
+    assert "text/html" in note
+
+
+@pytest.mark.parametrize("name", ["max_body", "max_ratio"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(-1, ValueError), (1 << 70, ValueError), ("10", TypeError), (1.5, TypeError)],
+)
+async def test_ceilings_that_make_no_sense(name, value, kind):
+    with pytest.raises(kind, match=f"{name} must be .*{re.escape(repr(value))}"):
+        await aiofast.fetch("http://127.0.0.1:1/", **{name: value})

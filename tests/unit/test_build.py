@@ -117,3 +117,86 @@ def test_a_directory_of_no_use(
     with pytest.raises(SystemExit, match=why) as refused:
         build["find"](build["LLHTTP"])
     assert "or set LLHTTP_DIR to the directory that holds it" in str(refused.value)
+
+
+SYSTEMS = ["Debian, Ubuntu", "Fedora", "Alpine", "Arch", "macOS"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "debian"),
+    [
+        ("LIBUV", "libuv 1.44 or newer", "libuv1-dev"),
+        ("LLHTTP", "llhttp 8.1 or newer", "node-llhttp"),
+        (0, "zlib", "zlib1g-dev"),
+        (1, "brotli", "libbrotli-dev"),
+        (2, "zstd", "libzstd-dev"),
+    ],
+)
+def test_one_that_is_missing(
+    build: dict[str, Any],
+    name: str | int,
+    title: str,
+    debian: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a machine that has a compiler and nothing else."""
+    monkeypatch.setenv("CC", bare_compiler(tmp_path))
+    monkeypatch.setenv("PKG_CONFIG", str(tmp_path / "none"))
+    find = build["find"]
+    monkeypatch.setitem(find.__globals__, "DEBIAN_LLHTTP", (tmp_path, tmp_path))
+    wanted = build["CODINGS"][name] if isinstance(name, int) else build[name]
+    with pytest.raises(SystemExit) as refused:
+        find(wanted)
+    first, *systems = str(refused.value).strip().splitlines()
+    assert first == f"aiofast cannot be built: {wanted.title} was not found. Install it:"
+    assert title in first
+    assert [line.strip().partition(":")[0] for line in systems[:5]] == SYSTEMS
+    assert systems[0].endswith(f"apt-get install {debian}")
+    assert len(systems) == (6 if wanted.variable else 5)
+
+
+def bare_compiler(root: Path) -> str:
+    """A compiler that finds no library's header."""
+    script = root / "cc"
+    script.write_text("#!/bin/sh\nexit 1\n")
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_all_that_is_missing_is_told_at_once(
+    build: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", bare_compiler(tmp_path))
+    monkeypatch.setenv("PKG_CONFIG", str(tmp_path / "none"))
+    monkeypatch.setitem(build["find"].__globals__, "DEBIAN_LLHTTP", (tmp_path, tmp_path))
+    searches = [
+        lambda wanted=wanted: build["find"](wanted)
+        for wanted in (build["LIBUV"], build["LLHTTP"], *build["CODINGS"])
+    ]
+    with pytest.raises(SystemExit) as refused:
+        build["find_all"](*searches)
+    first, *systems = str(refused.value).strip().splitlines()
+    assert first.endswith("zstd (libzstd) was not found. Install them:")
+    debian = "apt-get install libuv1-dev node-llhttp zlib1g-dev libbrotli-dev libzstd-dev"
+    assert systems[0].endswith(debian)
+    assert systems[4].endswith("brew install libuv pkgconf llhttp zlib brotli zstd")
+    assert systems[5:] == [
+        "or set LIBUV_DIR to the directory that holds libuv.",
+        "or set LLHTTP_DIR to the directory that holds llhttp.",
+    ]
+
+
+def test_without_a_compiler_nothing_else_is_told(
+    build: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", str(tmp_path / "none"))
+    with pytest.raises(SystemExit, match="a C compiler was not found") as refused:
+        build["find_all"](lambda: build["python_headers"](["/nowhere"]))
+    assert "apt-get install gcc" in str(refused.value)
+
+
+def test_python_without_its_headers(build: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="Python.h of this Python was not found") as refused:
+        build["find_all"](lambda: build["python_headers"]([str(tmp_path)]))
+    assert "apt-get install python3-dev" in str(refused.value)
