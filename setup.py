@@ -105,7 +105,7 @@ COMPILER = Wanted(
     (),
     "",
     "",
-    packages("gcc", "gcc", "build-base", "gcc", "llvm   (or: xcode-select --install)"),
+    packages("gcc libc6-dev", "gcc", "build-base", "gcc", "llvm   (or: xcode-select --install)"),
 )
 PYTHON = Wanted(
     "Python.h of this Python",
@@ -365,7 +365,7 @@ def is_fresh(target: Path) -> bool:
     inputs = re.split(r"(?<!\\)\s+", listing.read_text().replace("\\\n", " ").split(": ", 1)[1])
     try:
         return all(Path(name).stat().st_mtime_ns < made for name in inputs if name)
-    except FileNotFoundError:
+    except OSError:  # it is gone, or another user's
         return False
 
 

@@ -173,8 +173,8 @@ read_max_body(OptionsObject *o, PyObject *value)
         return 0;
     }
     if (!PyLong_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "max_body must be an int or None, not %R",
-                     value);
+        PyErr_Format(PyExc_TypeError,
+                     "max_body must be an int or None, not %R", value);
         return -1;
     }
     o->max_body = PyLong_AsUnsignedLongLong(value);
