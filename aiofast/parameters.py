@@ -140,7 +140,8 @@ def checked_base(base_url: StrOrURL | None) -> URL | None:
 def session_timeout(timeout: Any, read_timeout: Any, conn_timeout: float | None) -> ClientTimeout:
     """What a session's `timeout` and the two names before it come to. ValueError."""
     if timeout is not UNSET and timeout is not None:
-        if not isinstance(timeout, (ClientTimeout, int, float)):
+        named = type(timeout).__name__ == "ClientTimeout"  # ours, or that of aiohttp itself
+        if not named and not isinstance(timeout, (ClientTimeout, int, float)):
             raise ValueError(
                 f"timeout parameter cannot be of {type(timeout)} type, "
                 "please use 'timeout=ClientTimeout(...)'"

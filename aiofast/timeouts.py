@@ -109,6 +109,8 @@ def timeout_from(value: Any) -> ClientTimeout:
     total, None no limit at all. TypeError, ValueError."""
     if isinstance(value, ClientTimeout):
         return value
+    if type(value).__name__ == "ClientTimeout":  # that of aiohttp itself
+        return ClientTimeout(*(getattr(value, name) for name in ClientTimeout.__slots__))
     return ClientTimeout(total=_limit("timeout", value))
 
 

@@ -298,3 +298,17 @@ async def test_a_limit_that_did_not_run_out_leaves_nothing_behind():
         assert (await aiofast.fetch(f"{server.url}/", timeout=LIMIT)).status == 200
     await asyncio.sleep(1.5 * LIMIT)
     assert (await aiofast.fetch(f"{server.url}/", timeout=LIMIT)).reused is True
+
+
+async def test_the_client_timeout_of_aiohttp_itself():
+    """As in a program that is changed over import by import."""
+    from aiohttp import ClientTimeout
+
+    server = Scripted([forever(request, silence)])
+    given = ClientTimeout(total=None, sock_read=0.1)
+    with pytest.raises(aiofast.SocketTimeoutError, match=r"of 0\.1 s"):
+        await aiofast.fetch(f"{server.url}/", timeout=given)
+    async with aiofast.ClientSession(timeout=given) as session:
+        assert session.timeout == aiofast.ClientTimeout(sock_read=0.1)
+        with pytest.raises(aiofast.SocketTimeoutError, match=r"of 0\.1 s"):
+            await session.get(f"{server.url}/")

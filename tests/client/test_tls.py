@@ -10,6 +10,7 @@ import sys
 
 import aiofast
 import pytest
+import trustme
 from servers import Scripted, answer, cut, eof, forever, request, response, send, silence
 
 
@@ -298,6 +299,32 @@ def test_ssl_cert_dir_is_honoured(authority, tmp_path):
     empty.write_text("")
     done = run(FETCH, f"{server.url}/", SSL_CERT_DIR=str(tmp_path), SSL_CERT_FILE=str(empty))
     assert (done.returncode, done.stdout) == (0, "by folder\n"), done.stderr
+
+
+# A Python whose OpenSSL finds no store where it looks for one.
+NO_STORE = """
+import ssl, types
+paths = ssl.DefaultVerifyPaths(None, None, "SSL_CERT_FILE", "/none", "SSL_CERT_DIR", "/none")
+ssl.get_default_verify_paths = lambda: paths
+ssl.SSLContext.load_default_certs = lambda *_: None
+sys.modules["certifi"] = types.SimpleNamespace(where=lambda: sys.argv[2])
+"""
+
+
+def test_certifi_stands_in_for_an_empty_store(authority):
+    server = Scripted([answer(b"by certifi")], tls=authority.server())
+    done = run(NO_STORE + FETCH, f"{server.url}/", authority.ca_file)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "by certifi\n", "")
+
+
+def test_what_was_trusted_is_in_the_error(authority, tmp_path):
+    other = tmp_path / "other.pem"
+    other.write_bytes(trustme.CA().cert_pem.bytes())
+    server = Scripted([answer()], tls=authority.server())
+    done = run(NO_STORE + FETCH, f"{server.url}/", str(other))
+    assert f"trusted by default: {other}" in done.stderr
+    named = run(NO_STORE + FETCH, f"{server.url}/", authority.ca_file, SSL_CERT_FILE=str(other))
+    assert f"trusted by default: SSL_CERT_FILE={other};" in named.stderr
 
 
 def test_without_it_the_same_program_is_refused(authority):
