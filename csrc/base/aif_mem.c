@@ -13,10 +13,20 @@
 #ifdef AIF_DEBUG
 
 #    include <stdatomic.h>
+#    ifdef __APPLE__
+#        include <malloc/malloc.h>
+#        define SIZE_OF(ptr) malloc_size(ptr)
+#    else
+#        include <malloc.h>
+#        define SIZE_OF(ptr) malloc_usable_size(ptr)
+#    endif
 
 /* Process-wide, as the allocator is. Atomic because nothing forbids a second
  * loop on a second thread, and a torn count would hide a leak. */
 static atomic_long live;
+static atomic_long made;
+static atomic_size_t bytes;
+static atomic_size_t most;
 static atomic_long fail_in;
 static atomic_int fail_sticky;
 
@@ -26,6 +36,7 @@ must_fail(void)
 {
     long left = atomic_load(&fail_in);
 
+    atomic_fetch_add(&made, 1);
     if (left == 0) {
         return 0;
     }
@@ -39,25 +50,66 @@ must_fail(void)
     return 1;
 }
 
+static void
+count_bytes(void *ptr)
+{
+    size_t size = SIZE_OF(ptr);
+    size_t now = atomic_fetch_add(&bytes, size) + size;
+
+    if (now > atomic_load(&most)) {
+        atomic_store(&most, now);
+    }
+}
+
 static void *
 count_new(void *ptr)
 {
     if (ptr != NULL) {
         atomic_fetch_add(&live, 1);
+        count_bytes(ptr);
     }
     return ptr;
 }
 
 static void
-count_gone(void)
+count_gone(void *ptr)
 {
     atomic_fetch_sub(&live, 1);
+    atomic_fetch_sub(&bytes, SIZE_OF(ptr));
+}
+
+/* A block that merely moves stays one outstanding allocation. */
+static void *
+move(void *old, size_t size)
+{
+    size_t before = SIZE_OF(old);
+    void *ptr = realloc(old, size);
+
+    if (ptr != NULL) {
+        atomic_fetch_sub(&bytes, before);
+        count_bytes(ptr);
+    }
+    return ptr;
 }
 
 long
 aif_mem_live(void)
 {
     return atomic_load(&live);
+}
+
+long
+aif_mem_made(void)
+{
+    return atomic_load(&made);
+}
+
+size_t
+aif_mem_most(void)
+{
+    size_t now = atomic_load(&bytes);
+
+    return atomic_exchange(&most, now) - now;
 }
 
 void
@@ -82,12 +134,31 @@ count_new(void *ptr)
 }
 
 static inline void
-count_gone(void)
+count_gone(void *ptr)
 {
+    (void)ptr;
+}
+
+static inline void *
+move(void *old, size_t size)
+{
+    return realloc(old, size);
 }
 
 long
 aif_mem_live(void)
+{
+    return 0;
+}
+
+long
+aif_mem_made(void)
+{
+    return 0;
+}
+
+size_t
+aif_mem_most(void)
 {
     return 0;
 }
@@ -128,11 +199,7 @@ aif_mem_realloc(void *old, size_t size)
     if (size == 0) {
         size = 1;
     }
-    /* A block that merely moves stays one outstanding allocation. */
-    if (old != NULL) {
-        return realloc(old, size);
-    }
-    return count_new(malloc(size));
+    return old != NULL ? move(old, size) : count_new(malloc(size));
 }
 
 void
@@ -141,7 +208,7 @@ aif_mem_free(void *ptr)
     if (ptr == NULL) {
         return;
     }
-    count_gone();
+    count_gone(ptr);
     free(ptr);
 }
 

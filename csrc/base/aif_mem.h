@@ -24,6 +24,12 @@ char *aif_mem_dup(const char *data, size_t len);
  * others. */
 long aif_mem_live(void);
 
+/* How often memory was asked for, ever, a block that grows or moves too; and
+ * the most bytes that were outstanding at once since the last call, beyond
+ * those that are now. Counted in AIF_DEBUG builds, 0 in others. */
+long aif_mem_made(void);
+size_t aif_mem_most(void);
+
 /* Test hook of AIF_DEBUG builds: the |nth| allocation from now on fails, and
  * so does each one after it if |sticky|; 0 turns it off. A no-op otherwise. */
 void aif_mem_fail_at(long nth, int sticky);

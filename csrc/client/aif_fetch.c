@@ -12,6 +12,9 @@
 #include "client/aif_conn.h"
 #include "client/aif_pool.h"
 
+/* How long the deadline of a fetch may lie ahead while no limit runs. */
+#define PLACE_NS (60ull * 1000u * 1000u * 1000u)
+
 static void on_due(aif_deadline *d);
 
 aif_fetch *
@@ -83,22 +86,43 @@ earlier(uint64_t a, uint64_t b)
     return (b == 0 || a < b) ? a : b;
 }
 
+/* What runs now; 0 if nothing does. */
+static uint64_t
+present_due(const aif_fetch *f)
+{
+    return earlier(earlier(f->limits.total_due, f->acquire_due),
+                   earlier(f->wait_due, f->phase_due));
+}
+
 /* One node serves all limits of a fetch. It is moved only towards an earlier
  * time; when it fires too early it is simply set again, so that the usual
- * request, whose limits only ever move away, costs one insertion. */
+ * request, whose limits only ever move away, costs one insertion. It has been
+ * in the heap since the start, so that moving it takes no memory. */
 static void
 arm(aif_fetch *f)
 {
-    uint64_t due = earlier(earlier(f->limits.total_due, f->acquire_due),
-                           earlier(f->wait_due, f->phase_due));
+    uint64_t due = present_due(f);
 
-    if (due == 0) {
-        return;
-    }
-    if (!aif_deadline_is_set(&f->deadline) || f->deadline.due > due) {
-        /* Out of memory here only costs the limit, never the request. */
+    if (due != 0 && f->deadline.due > due && aif_deadline_is_set(&f->deadline))
+    {
         (void)aif_deadline_set(&f->pool->loop->deadlines, &f->deadline, due);
     }
+}
+
+/* Puts the node where the present limit is or, if none runs but one may, some
+ * time ahead. */
+static int
+hold_place(aif_fetch *f, uint64_t now)
+{
+    const aif_fetch_limits *l = &f->limits;
+    uint64_t due = present_due(f);
+
+    if (due == 0 && (l->acquire | l->dial | l->tls | l->wait | l->read) != 0) {
+        due = now + PLACE_NS;
+    }
+    return due == 0 ? 0
+                    : aif_deadline_set(&f->pool->loop->deadlines, &f->deadline,
+                                       due);
 }
 
 /* When |ns| from |now| is; 0, for never, if |ns| is 0. */
@@ -148,7 +172,7 @@ on_due(aif_deadline *d)
         fail_late(f, AIF_LIMIT_ACQUIRE);
     }
     else {
-        arm(f);
+        (void)hold_place(f, now); /* in the room that it has just left */
     }
 }
 
@@ -192,11 +216,19 @@ aif_fetch_start(aif_fetch *f, aif_pool *pool, const aif_target *target,
         return aif_err_set(&f->err, rc, "out of memory");
     }
     now = uv_hrtime();
-    aif_trace_begin(&f->trace, now);
     f->pool = pool;
-    f->state = AIF_FETCH_QUEUED;
     f->acquire_due = due_after(f->limits.acquire, now);
-    arm(f);
+    rc = hold_place(f, now);
+    if (rc < 0) {
+        aif_pool_leave_origin(f->origin);
+        f->origin = NULL;
+        aif_buf_reset(&f->head, AIF_MAX_REQUEST_HEAD);
+        return aif_err_set(&f->err, rc,
+                           rc == AIF_ECLOSED ? "the loop has ended"
+                                             : "out of memory");
+    }
+    aif_trace_begin(&f->trace, now);
+    f->state = AIF_FETCH_QUEUED;
     aif_pool_acquire(pool, f);
     return 0;
 }

@@ -180,6 +180,14 @@ answer_all(lookup *l, aif_addrs *addrs, int code)
     }
 }
 
+/* Want of memory has one name here, whoever has noticed it. */
+static int
+code_of(int status)
+{
+    return status == UV_ENOMEM || status == UV_EAI_MEMORY ? AIF_ENOMEM
+                                                          : status;
+}
+
 static void
 on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
 {
@@ -204,7 +212,7 @@ on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
         }
         entry_free_if_bare(loop->resolver, e);
     }
-    answer_all(l, addrs, status);
+    answer_all(l, addrs, code_of(status));
     aif_addrs_unref(addrs);
     aif_mem_free(l);
 }
@@ -241,7 +249,7 @@ lookup_start(aif_loop *loop, entry *e)
     rc = uv_getaddrinfo(&loop->uv, &l->req, on_found, e->host, NULL, &hints);
     if (rc < 0) {
         aif_mem_free(l);
-        return rc;
+        return code_of(rc);
     }
     loop->lookups++;
     loop->lookups_started++;
