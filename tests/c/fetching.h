@@ -73,7 +73,11 @@ typedef struct bench {
     unsigned ticker_gone;
 } bench;
 
-static bench b;
+#ifndef BENCH_LOCAL
+#    define BENCH_LOCAL /* _Thread_local, for benches in several threads */
+#endif
+
+static BENCH_LOCAL bench b;
 
 /* ---- the pool's own account --------------------------------------------- */
 

@@ -251,7 +251,7 @@ peer_run(peer *p)
 static inline void
 peer_space(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 {
-    static char sink[65536];
+    static _Thread_local char sink[65536];
     peer *p = h->data;
 
     (void)suggested;
