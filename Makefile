@@ -12,7 +12,7 @@ CROWD ?= 10000
 STORM ?= 4200
 
 .DEFAULT_GOAL := help
-.PHONY: faults storm soak crowd valgrind help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
+.PHONY: faults storm soak crowd valgrind tsan help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
 	symbols werror bench growth instructions demo format clean ci test-llhttp
 
 help: ## this list
@@ -27,8 +27,8 @@ dev: ## editable debug build in .venv: -O0 -g3, assertions and counters on
 test: ## all tests on the installed package; ARGS="tests/unit -x" for some of them
 	scripts/test $(ARGS)
 
-test-c: ## the C core without Python, under ASan and UBSan
-	$(MAKE) -s -C tests/c
+test-c: ## the C core without Python, under ASan and UBSan; T=torture for one program
+	$(MAKE) -s -C tests/c $(if $(filter command line,$(origin T)),T=$(T))
 
 test-uvloop: ## the Python tests on uvloop
 	.ci/run uvloop
@@ -64,7 +64,13 @@ crowd: ## CROWD=10000 requests at once
 	$(PY) tests/faults/soak.py --at-once $(CROWD)
 
 valgrind: ## the C tests without sanitizers, under valgrind
-	$(MAKE) -s -C tests/c SAN= SECONDS=900 RUN="valgrind -q --error-exitcode=9 --leak-check=full"
+	$(MAKE) -s -C tests/c SAN= SECONDS=900 BUILD=$(CURDIR)/build/c-tests-valgrind \
+		RUN="valgrind -q --error-exitcode=9 --leak-check=full"
+
+tsan: ## loops in threads and what works in libuv's, under the thread sanitizer
+	$(MAKE) -s -C tests/c BUILD=$(CURDIR)/build/c-tests-tsan \
+		SAN="-fsanitize=thread -fno-omit-frame-pointer" \
+		T="threads aif_loop aif_resolve aif_pread aif_pwrite aif_sendfile aif_upload"
 
 lint: ## clang-format, ruff, mypy, layers, sizes, banned calls, words
 	.ci/run lint

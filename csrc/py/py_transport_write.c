@@ -469,6 +469,22 @@ transport_write(PyObject *self, PyObject *data)
     Py_RETURN_NONE;
 }
 
+/* Queues all of |lines|, whose items may change what they stand in. */
+static int
+push_lines(TransportObject *t, PyObject *lines)
+{
+    int rc = 0;
+
+    for (Py_ssize_t i = 0; rc == 0 && i < PySequence_Fast_GET_SIZE(lines); i++)
+    {
+        PyObject *line = Py_NewRef(PySequence_Fast_GET_ITEM(lines, i));
+
+        rc = write_one(t, line);
+        Py_DECREF(line);
+    }
+    return rc;
+}
+
 PyObject *
 transport_writelines(PyObject *self, PyObject *list)
 {
@@ -488,17 +504,19 @@ transport_writelines(PyObject *self, PyObject *list)
 
         /* Held back until all of it is queued: it leaves together. */
         t->busy = 1;
-        for (Py_ssize_t i = 0; rc == 0 && i < PySequence_Fast_GET_SIZE(lines);
-             i++)
-        {
-            rc = write_one(t, PySequence_Fast_GET_ITEM(lines, i));
-        }
+        rc = push_lines(t, lines);
         t->busy = was & 1u;
         if (!was && t->count > 0) {
+            /* What came before the one that failed leaves all the same. */
+            PyObject *failed = rc < 0 ? compat_take_exception() : NULL;
+
             Py_INCREF(t);
             transport_pump(t);
             transport_hold(t);
             Py_DECREF(t);
+            if (failed != NULL) {
+                compat_set_exception(failed);
+            }
         }
     }
     Py_DECREF(lines);

@@ -353,16 +353,23 @@ Upload_write(PyObject *op, PyObject *data)
 {
     UploadObject *self = (UploadObject *)op;
     HostObject *h = self->wait.host;
+    Py_buffer view;
     aif_err err = {0};
     size_t len;
     int rc;
 
     if (check_open(self) < 0
-        || PyObject_GetBuffer(data, &self->view, PyBUF_SIMPLE) < 0)
+        || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
     {
         return NULL;
     }
-    len = (size_t)self->view.len;
+    /* A buffer written in Python may have done anything meanwhile. */
+    if (check_open(self) < 0) {
+        PyBuffer_Release(&view);
+        return NULL;
+    }
+    self->view = view;
+    len = (size_t)view.len;
     Py_INCREF(h);
     host_enter(h);
     rc = aif_upload_give(&self->core, self->view.buf, len, &err);

@@ -15,7 +15,7 @@ import tempfile
 import aiofast
 import pytest
 from aiofast import _core
-from servers import Scripted, answer, fin, forever, pause, request, response, send
+from servers import Scripted, answer, eof, fin, forever, pause, request, response, send
 
 
 async def works():
@@ -136,6 +136,54 @@ def test_a_trace_function_that_ends_the_program():
     for kind in (KeyboardInterrupt, SystemExit):
         with pytest.raises(kind):
             asyncio.run(main(kind))
+
+
+class Source:
+    """A body whose piece is |piece|, given by a task of its own."""
+
+    length, replayable, expect = None, False, 0.0
+
+    def __init__(self, piece):
+        self.piece, self.outcome = piece, []
+
+    def start(self, upload, context):
+        self.upload = upload
+        return asyncio.get_running_loop().create_task(self.run(upload))
+
+    async def run(self, upload):
+        try:
+            await upload.write(self.piece)
+            await upload.end(None)
+        except Exception as error:
+            self.outcome.append(error)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="buffers in Python are from 3.12 on")
+@pytest.mark.parametrize("act", ["writes", "closes"])
+async def test_a_piece_that_turns_on_the_engine(act):
+    """Its bytes are asked for by a call of Python."""
+
+    class Piece:
+        def __buffer__(self, flags):
+            if act == "writes":
+                source.upload.write(bytearray(5_000_000))
+            else:
+                _core.close_loop()
+                gc.collect()
+            return memoryview(b"piece")
+
+    source = Source(Piece())
+    server = Scripted([eof])
+    fetch = _core.fetch(
+        _core.Options(total=0.5), None, "POST", f"{server.url}/", None, None, source, 0, None
+    )
+    with pytest.raises(aiofast.ClientError):
+        await fetch
+    await asyncio.sleep(0)
+    assert [type(each) for each in source.outcome] == [
+        RuntimeError if act == "writes" else aiofast.ClientConnectionResetError
+    ]
+    await works()
 
 
 async def test_policy_that_closes_the_engine():

@@ -1,10 +1,11 @@
 """Fails one allocation after the other under a whole request, and says what came
 of each; test_memory.py runs this and states what may come.
 
-    python memory_walk.py URL FORM [--ca FILE] [--extension nomemory.so | --all]
+    python memory_walk.py URL FORM [--ca FILE] [--extension nomemory.so | --core | --all]
 
 FORM is one of FORMS. With --extension (built from nomemory.c) only what
-aiofast._core asks Python's allocators for fails, and the walk ends when there is
+aiofast._core asks Python's allocators for fails, with --core (and nomalloc.c
+preloaded) only what it asks of the C library, and the walk ends when there is
 nothing left to fail. With --all every allocation of the interpreter fails in
 turn, until 25 rounds in a row have come out whole.
 """
@@ -13,11 +14,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import importlib.util
 import json
+import os
 import ssl
 import sys
+import tempfile
 import warnings
 
 import aiofast
@@ -65,6 +69,90 @@ async def reused(session, url, context):
     return body
 
 
+async def failing(session, url, context, path, expected, **options):
+    """A request that fails by itself, in a way that is stated."""
+    try:
+        async with session.get(url + path, **options) as found:
+            await found.read()
+    except expected as error:
+        if isinstance(error, aiofast.ClientError):
+            return b"body"
+        raise
+    raise AssertionError(f"{path} went well")
+
+
+async def malformed(session, url, context):
+    return await failing(session, url, context, "/bad", aiofast.ClientResponseError)
+
+
+async def cut(session, url, context):
+    return await failing(session, url, context, "/cut", aiofast.ClientPayloadError)
+
+
+async def late(session, url, context):
+    return await failing(
+        session, url, context, "/mute", aiofast.ServerTimeoutError,
+        timeout=aiofast.ClientTimeout(sock_read=0.02),
+    )  # fmt: skip
+
+
+async def refused(session, url, context):
+    return await failing(session, "http://127.0.0.1:1", context, "/", aiofast.ClientConnectorError)
+
+
+async def closed(session, url, context):
+    """The session's connector is closed under a request that waits."""
+    task = asyncio.create_task(session.get(url + "/mute"))
+    await asyncio.sleep(0.01)
+    session.connector.close()
+    try:
+        await task
+    except aiofast.ClientConnectionError:
+        return b"body"
+    raise AssertionError("it went well")
+
+
+async def waiting(session, url, context):
+    """Three requests for one connection."""
+    connector = aiofast.TCPConnector(limit=1)
+    narrow = aiofast.ClientSession(connector=connector)
+    try:
+        found = await asyncio.gather(
+            *(FORMS["session"](narrow, url, context) for _ in range(3)), return_exceptions=True
+        )
+    finally:
+        connector.close()
+        narrow.detach()
+    bad = [each for each in found if each != b"body"]
+    if bad:
+        raise bad[0]
+    return b"body"
+
+
+async def named(session, url, context):
+    async with session.get(url.replace("127.0.0.1", "localhost") + "/plain") as found:
+        return await found.read()
+
+
+async def hinted(session, url, context):
+    told = []
+    found = await aiofast.fetch(
+        url + "/hints", on_informational=lambda status, fields: told.append(status)
+    )
+    return found.body
+
+
+async def posted_file(session, url, context):
+    with open(__file__, "rb") as file:
+        return (await aiofast.post(url + "/plain", data=file)).body
+
+
+async def downloaded(session, url, context):
+    with tempfile.TemporaryDirectory() as folder:
+        await aiofast.download(url + "/large", f"{folder}/a")
+    return b"body"
+
+
 def get(path):
     async def request(session, url, context):
         async with session.get(url + path) as found:
@@ -84,6 +172,16 @@ FORMS = {
     "streamed": streamed,
     "reused": reused,
     "cancelled": cancelled,
+    "malformed": malformed,
+    "cut": cut,
+    "late": late,
+    "refused": refused,
+    "closed": closed,
+    "waiting": waiting,
+    "named": named,
+    "hinted": hinted,
+    "file": posted_file,
+    "download": downloaded,
 }
 
 
@@ -140,6 +238,24 @@ class Ours:
         return self.place is not None
 
 
+class Core:
+    """What the extension asks of the C library."""
+
+    def __init__(self):
+        self.hooks = ctypes.PyDLL(None)
+        self.place = None
+        assert self.hooks.nomalloc_watch(os.fsencode(_core.__file__)) == 0
+
+    def arm(self, at):
+        self.hooks.nomalloc_arm(ctypes.c_long(at))
+
+    def disarm(self):
+        self.place = self.hooks.nomalloc_disarm() or None
+
+    def go_on(self, outcome):
+        return self.place is not None
+
+
 class Walk:
     def __init__(self, arguments):
         self.request = FORMS[arguments.form]
@@ -148,7 +264,10 @@ class Walk:
         if arguments.ca:
             self.context = ssl.create_default_context(cafile=arguments.ca)
         extension = arguments.extension
-        self.hooks = Ours(extension) if extension else Everything()
+        if extension:
+            self.hooks = Ours(extension)
+        else:
+            self.hooks = Core() if arguments.core else Everything()
         self.counts, self.strange, self.waits = {}, [], []
 
     def once(self, at):
@@ -228,6 +347,7 @@ def main():
     parser.add_argument("form", choices=FORMS)
     parser.add_argument("--ca")
     parser.add_argument("--extension")
+    parser.add_argument("--core", action="store_true")
     parser.add_argument("--all", action="store_true")
     warnings.simplefilter("ignore")
     json.dump(Walk(parser.parse_args()).run(), sys.stdout)

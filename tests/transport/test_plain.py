@@ -85,6 +85,11 @@ async def test_writelines() -> None:
         want = b"".join(lines) * 2
         await until(lambda: len(protocol.data) == len(want))
         assert protocol.data == want
+        protocol.data.clear()
+        with pytest.raises(TypeError, match="a bytes-like object is required"):
+            transport.writelines([b"d", 5])  # type: ignore[list-item]
+        transport.write(b"e")
+        await until(lambda: protocol.data == b"de")
         transport.close()
         await protocol.lost
 

@@ -80,7 +80,10 @@ async def test_echo(authority: Any, client_context: Any) -> None:
             assert protocol.data == data
         protocol.data.clear()
         transport.writelines([b"a", bytearray(b"b"), memoryview(b"c")])
-        await until(lambda: protocol.data == b"abc")
+        with pytest.raises(TypeError, match="a bytes-like object is required"):
+            transport.writelines([b"d", 5])  # type: ignore[list-item]
+        transport.write(b"e")
+        await until(lambda: protocol.data == b"abcde")
         assert not transport.can_write_eof()
         with pytest.raises(NotImplementedError):
             transport.write_eof()
