@@ -6,6 +6,7 @@
 #ifndef AIF_LIST_H
 #define AIF_LIST_H
 
+#include <assert.h>
 #include <stddef.h>
 
 typedef struct aif_list aif_list;
@@ -45,6 +46,7 @@ aif_list_unlink(aif_list *n)
 static inline void
 aif_list_insert_before(aif_list *at, aif_list *n)
 {
+    assert(at->prev != NULL);
     n->prev = at->prev;
     n->next = at;
     at->prev->next = n;

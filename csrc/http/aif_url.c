@@ -8,6 +8,7 @@
  */
 #include "http/aif_url.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/aif_ascii.h"
@@ -432,6 +433,7 @@ aif_url_parse(aif_url *u, const char *s, size_t n, aif_err *err)
     if (rc < 0) {
         return rc;
     }
+    assert(p.scheme != NULL);
     port_len = p.port == p.scheme->port ? 0 : put_port(port, p.port);
     rc = aif_buf_reserve(&u->text, text_size(&p) + port_len);
     if (rc < 0) {

@@ -42,16 +42,12 @@ remove_dots(aif_buf *text, size_t from)
             e++;
         }
         len = e - r - 1;
-        if (len == 1 && p[r + 1] == '.') {
-            len = 0;
-        }
-        else if (len == 2 && p[r + 1] == '.' && p[r + 2] == '.') {
+        if (len == 2 && p[r + 1] == '.' && p[r + 2] == '.') {
             while (w > from && p[--w] != '/') {
                 continue;
             }
-            len = 0;
         }
-        else {
+        else if (len != 1 || p[r + 1] != '.') {
             memmove(p + w, p + r, e - r);
             w += e - r;
             r = e;

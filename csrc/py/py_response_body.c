@@ -131,6 +131,7 @@ response_add(ResponseObject *r, const char *data, size_t len)
     }
     rc = reserve(r, len);
     if (rc == 0) {
+        assert(r->body != NULL);
         memcpy(PyBytes_AS_STRING(r->body) + r->body_len, data, len);
         r->body_len += len;
     }
