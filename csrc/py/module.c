@@ -164,6 +164,7 @@ core_free(void *module)
 
 static PyModuleDef_Slot core_slots[] = {
     {Py_mod_exec, core_exec},
+    COMPAT_INTERPRETERS,
     {0, NULL},
 };
 

@@ -60,6 +60,16 @@ compat_set_exception(PyObject *exc)
 }
 #endif
 
+/* Nothing here is the process's but counters, so that each interpreter may
+ * have a GIL of its own. That there need be none is not declared: a
+ * free-threaded build turns its lock on for this module. */
+#if PY_VERSION_HEX >= 0x030c0000
+#    define COMPAT_INTERPRETERS                                               \
+        {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED}
+#else
+#    define COMPAT_INTERPRETERS {0, NULL} /* the end of the list */
+#endif
+
 /* The context that the calling thread is in, borrowed; NULL for none. There is
  * no function for it; the member has this name in all versions from 3.7 on. */
 static inline PyObject *
