@@ -8,6 +8,8 @@ wait between two steps (trace signals, middlewares, resolvers) through steps.py.
 
 from __future__ import annotations
 
+import sys
+import traceback
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -186,6 +188,8 @@ class ClientSession(SessionRequests):
     ) -> None:
         self._connector_owner = owner
         self._loop = loop or _running_loop()
+        if self._loop is not None and self._loop.get_debug():
+            self._source_traceback = traceback.extract_stack(sys._getframe(2))
         self._made = connector
         self._pool: _core.Pool | None
         if connector is None:
@@ -454,6 +458,8 @@ class ClientSession(SessionRequests):
         _warn(f"Unclosed client session {self!r}", _kind, stacklevel=2, source=self)
         if self._loop is not None and not self._loop.is_closed() and self._loop.get_debug():
             context = {"client_session": self, "message": "Unclosed client session"}
+            if self._source_traceback is not None:
+                context["source_traceback"] = self._source_traceback
             self._loop.call_exception_handler(context)
 
 

@@ -42,6 +42,7 @@ class SessionSettings:
     _raise_for_status: RaiseForStatus
     _requote_redirect_url: bool
     _skip_auto_headers: frozenset[str]
+    _source_traceback: Any = None  # of who made it, in debug mode
     _timeout: ClientTimeout
     _trace_configs: list[Any]
     _trust_env: bool

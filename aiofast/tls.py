@@ -8,8 +8,11 @@ some Python builds for macOS) the bundle of the certifi package.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+import time
+import traceback
 
 _verified: ssl.SSLContext | None = None
 _unverified: ssl.SSLContext | None = None
@@ -19,6 +22,7 @@ def default_context() -> ssl.SSLContext:
     """The context for ssl=True: certificates and host names are verified."""
     global _verified
     if _verified is None:
+        begin = time.perf_counter()
         context = ssl.create_default_context()
         if not _from_environment() and _is_empty(context):
             bundle = _certifi()
@@ -27,7 +31,26 @@ def default_context() -> ssl.SSLContext:
         context.set_alpn_protocols(["http/1.1"])
         if _verified is None:  # another thread may have been faster
             _verified = context
+        _tell_of_wait(time.perf_counter() - begin)
     return _verified
+
+
+def _tell_of_wait(seconds: float) -> None:
+    """In debug mode: that a loop stood still while the CAs were read, and for whom.
+    It is once in a process, so there is no limit below which it is not told."""
+    loop = asyncio._get_running_loop()
+    if loop is None or not loop.get_debug():
+        return
+    from asyncio.log import logger
+
+    stack = "".join(traceback.format_stack(limit=12)[:-2])
+    logger.warning(
+        "The event loop stood still for %.3f seconds while aiofast read the CA certificates for "
+        "the first https request, which was made here; a context that is made before the loop "
+        "runs and given as ssl=... spares that:\n%s",
+        seconds,
+        stack.rstrip(),
+    )
 
 
 def unverified_context() -> ssl.SSLContext:

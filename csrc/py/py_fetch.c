@@ -83,6 +83,7 @@ Fetch_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->history);
     Py_VISIT(self->trace);
     Py_VISIT(self->cause);
+    Py_VISIT(self->place);
     Py_VISIT(self->response);
     return wait_traverse(&self->wait, visit, arg);
 }
@@ -108,6 +109,7 @@ Fetch_clear(PyObject *op)
     Py_CLEAR(self->history);
     Py_CLEAR(self->trace);
     Py_CLEAR(self->cause);
+    Py_CLEAR(self->place);
     Py_CLEAR(self->response);
     wait_clear(&self->wait);
     return 0;

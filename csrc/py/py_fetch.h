@@ -24,8 +24,9 @@ typedef struct FetchObject {
     PyObject *history;    /* tuple */
     PyObject *trace;      /* callable or NULL */
     PyObject *cause;      /* what TLS said when it failed */
-    interim *interims;    /* owned; of the present hop */
-    aif_fetch *fetch;     /* owned; the present hop, or the failed one */
+    PyObject *place;   /* the stack of who started it, in debug mode; NULL */
+    interim *interims; /* owned; of the present hop */
+    aif_fetch *fetch;  /* owned; the present hop, or the failed one */
     ResponseObject *response;
     uint64_t started; /* ns; 0 before the first hop */
     uint64_t total_due;

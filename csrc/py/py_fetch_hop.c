@@ -102,6 +102,7 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
     r->method = Py_NewRef(self->method);
     r->url_text = Py_NewRef(self->url);
     r->history = Py_NewRef(self->history);
+    r->place = Py_XNewRef(self->place);
     r->interims = self->interims;
     self->interims = NULL;
     Py_XSETREF(self->response, r);
@@ -437,6 +438,23 @@ done:
     return rc < 0 ? -1 : 0;
 }
 
+/* A response that streams may be forgotten: in debug mode it is told where it
+ * came from. */
+static int
+note_place(FetchObject *self)
+{
+    core_state *st = self->wait.st;
+
+    if (!self->wait.host->debug || !self->options->stream) {
+        return 0;
+    }
+    if (state_import(&st->extract_stack, "traceback", "extract_stack") < 0) {
+        return -1;
+    }
+    Py_XSETREF(self->place, PyObject_CallNoArgs(st->extract_stack));
+    return self->place == NULL ? -1 : 0;
+}
+
 static int
 fetch_start(WaitObject *w)
 {
@@ -449,7 +467,7 @@ fetch_start(WaitObject *w)
             return -1;
         }
     }
-    if (pool_bind(self->pool, w->host) < 0) {
+    if (pool_bind(self->pool, w->host) < 0 || note_place(self) < 0) {
         return -1;
     }
     self->started = now;

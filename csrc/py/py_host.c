@@ -632,6 +632,20 @@ register_reader(HostObject *h)
     return res == NULL ? -1 : 0;
 }
 
+/* Whether asyncio would like to know more about everything. */
+static int
+wants_debug(PyObject *loop)
+{
+    PyObject *found = PyObject_CallMethod(loop, "get_debug", NULL);
+    int debug = found == NULL ? -1 : PyObject_IsTrue(found);
+
+    Py_XDECREF(found);
+    if (debug < 0) {
+        PyErr_Clear(); /* a loop that has no such mode */
+    }
+    return debug > 0;
+}
+
 static HostObject *
 host_new(core_state *st, PyObject *loop)
 {
@@ -672,6 +686,7 @@ host_new(core_state *st, PyObject *loop)
     if (h->on_timer == NULL || register_reader(h) < 0) {
         goto fail;
     }
+    h->debug = wants_debug(loop) & 1u;
     host_linger_init(h);
     aif_list_push_tail(&st->hosts, &h->link);
     Py_DECREF(h); /* The loop's reader owns it from here on. */

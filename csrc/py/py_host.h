@@ -52,6 +52,8 @@ typedef struct HostObject {
     unsigned asked : 1;     /* a run_soon() stands in the asyncio loop */
     unsigned closed : 1;
     unsigned forked : 1; /* of the parent process */
+    unsigned kept : 1;   /* by whoever is in the core */
+    unsigned debug : 1;  /* asyncio's debug mode, as the engine was made */
     unsigned unasked
         : 1;          /* run_soon() was wanted and could not be asked for */
     unsigned fetches; /* under way, no result yet */
@@ -75,7 +77,8 @@ void host_close(HostObject *h);
 int host_end(HostObject *h);
 
 /* Around every call into the core that may do more than look or free. Leaving
- * does what was put off meanwhile; what is raised there is reported. */
+ * does what was put off meanwhile; what is raised there is reported. |h| is
+ * kept until then, whatever Python does to its asyncio loop inside. */
 void host_enter(HostObject *h);
 void host_leave(HostObject *h);
 

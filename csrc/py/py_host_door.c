@@ -86,7 +86,10 @@ host_run_deferred(HostObject *h)
 void
 host_enter(HostObject *h)
 {
-    h->depth++;
+    if (h->depth++ == 0 && !h->closed) {
+        Py_INCREF(h); /* One that is being closed may be on its way out. */
+        h->kept = 1;
+    }
 }
 
 void
@@ -100,13 +103,13 @@ host_leave(HostObject *h)
         aif_loop_want(h->core); /* There may be memory again. */
     }
     if (h->depth == 1 && !aif_list_empty(&h->later)) {
-        Py_INCREF(h); /* It may be closed in there. */
         host_run_deferred(h);
-        h->depth--;
-        Py_DECREF(h);
-        return;
     }
     h->depth--;
+    if (h->depth == 0 && h->kept) {
+        h->kept = 0;
+        Py_DECREF(h); /* This may be its end. */
+    }
 }
 
 int

@@ -308,6 +308,7 @@ Response_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->reader);
     Py_VISIT(r->ending);
     Py_VISIT(r->cause);
+    Py_VISIT(r->place);
     Py_VISIT(r->failure);
     if (r->upload != NULL) {
         Py_VISIT(r->upload->obj);
@@ -339,8 +340,55 @@ Response_clear(PyObject *self)
         Py_CLEAR(r->ending);
     }
     Py_CLEAR(r->cause);
+    Py_CLEAR(r->place);
     Py_CLEAR(r->failure);
     return 0;
+}
+
+/* In debug mode the loop's handler hears of it too, with the place. */
+static void
+tell_handler(ResponseObject *r)
+{
+    PyObject *facts, *res = NULL;
+
+    if (r->place == NULL) {
+        return;
+    }
+    facts = Py_BuildValue("{s:O,s:s,s:O}", "client_response", r, "message",
+                          "Unclosed response", "source_traceback", r->place);
+    if (facts != NULL) {
+        res = PyObject_CallMethod(r->host->loop, "call_exception_handler", "O",
+                                  facts);
+    }
+    Py_XDECREF(facts);
+    if (res == NULL) {
+        PyErr_WriteUnraisable((PyObject *)r);
+    }
+    Py_XDECREF(res);
+}
+
+/* A body that nobody has read, left or closed holds its connection until the
+ * collector comes along. */
+static void
+Response_finalize(PyObject *self)
+{
+    ResponseObject *r = (ResponseObject *)self;
+    PyObject *raised;
+
+    if (r->host == NULL || r->released || r->host->closed) {
+        return;
+    }
+    raised = compat_take_exception();
+    if (PyErr_ResourceWarning(self, 1, "Unclosed response %R", self) < 0) {
+        PyErr_WriteUnraisable(self);
+    }
+    if (r->host != NULL && !r->host->closed) { /* The warning ran Python. */
+        tell_handler(r);
+    }
+    response_release(r, 0); /* Whoever keeps what was told keeps |r| alone. */
+    if (raised != NULL) {
+        compat_set_exception(raised);
+    }
 }
 
 static void
@@ -349,6 +397,9 @@ Response_dealloc(PyObject *self)
     ResponseObject *r = (ResponseObject *)self;
     PyTypeObject *type = Py_TYPE(self);
 
+    if (r->host != NULL && PyObject_CallFinalizerFromDealloc(self) < 0) {
+        return;
+    }
     PyObject_GC_UnTrack(self);
     if (r->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
@@ -438,9 +489,9 @@ static PyGetSetDef Response_getset[] = {
 static PyType_Slot Response_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The facts of a response.")},
      {Py_tp_traverse, Response_traverse}, {Py_tp_clear, Response_clear},
-     {Py_tp_dealloc, Response_dealloc}, {Py_tp_methods, Response_methods},
-     {Py_tp_members, Response_members}, {Py_tp_getset, Response_getset},
-     {0, NULL},
+     {Py_tp_dealloc, Response_dealloc}, {Py_tp_finalize, Response_finalize},
+     {Py_tp_methods, Response_methods}, {Py_tp_members, Response_members},
+     {Py_tp_getset, Response_getset}, {0, NULL},
 };
 
 static PyType_Spec Response_spec = {

@@ -57,6 +57,7 @@ typedef struct ResponseObject {
     aif_buf ends;      /* uint64_t: where chunks end, by |received| */
     size_t ends_at;    /* bytes of |ends| that have been passed */
     PyObject *cause;   /* what TLS said when it failed */
+    PyObject *place;   /* where it was asked for, in debug mode; NULL */
     PyObject *failure; /* the exception, once built */
     unsigned reader_all : 1;
     unsigned all_read : 1; /* all of it was asked for */

@@ -44,6 +44,7 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(logger) X(buffered_protocol) X(str_data_received) X(str_get_buffer)     \
     X(str_buffer_updated) X(str_eof_received) X(str_connection_lost)          \
     X(str_pause_writing) X(str_resume_writing) X(ssl_transport_type) X(spare) \
+    X(extract_stack)                                                          \
     X(str_module) X(str_run_once) X(str_selector) X(str_ready)                \
     X(str_scheduled) X(str_when) X(str_stopping) X(str_debug)                 \
     X(caller_type) X(str_headers) X(str_json) X(str_data) X(str_params)       \

@@ -45,6 +45,7 @@ typedef struct core_state {
     PyObject *memory_bio;        /* ssl.MemoryBIO */
     PyObject *want_read;         /* ssl.SSLWantReadError */
     PyObject *logger;            /* asyncio.log.logger */
+    PyObject *extract_stack;     /* traceback.extract_stack */
     PyObject *buffered_protocol; /* asyncio.protocols.BufferedProtocol */
     PyObject *multidict_module;  /* it owns the next */
     void *multidict;             /* MultiDict_CAPI */
