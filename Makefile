@@ -12,7 +12,7 @@ CROWD ?= 10000
 STORM ?= 4200
 
 .DEFAULT_GOAL := help
-.PHONY: faults storm soak crowd valgrind tsan help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
+.PHONY: faults storm soak crowd valgrind tsan refcounts analyze help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
 	symbols werror bench growth instructions demo format clean ci test-llhttp
 
 help: ## this list
@@ -44,6 +44,9 @@ asan: ## the Python tests with the extension under ASan and UBSan
 
 refleak: ## the leak registry: every type made and dropped a thousand times
 	.ci/run refleak
+
+refcounts: ## the same where Python counts all references (python3-dbg)
+	.ci/run refcounts
 
 fuzz: ## a fuzzer: T=h1parse, h1events, decode or url for S=60 seconds
 	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
@@ -77,6 +80,9 @@ lint: ## clang-format, ruff, mypy, layers, sizes, banned calls, words
 
 stubs: ## the stub against the module
 	scripts/test tests/lint/test_typing.py
+
+analyze: ## the static analyzers of clang and gcc over the engine
+	scripts/analyze
 
 symbols: ## what the extension exports: PyInit__core alone
 	scripts/test tests/lint/test_symbols.py

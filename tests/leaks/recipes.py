@@ -29,7 +29,7 @@ from servers import Scripted, answer, chunked, eof, fin, forever, free_port, req
 
 Recipe = Callable[["Kitchen"], Awaitable[None]]
 RECIPES: dict[str, tuple[Recipe, frozenset[str]]] = {}
-ROUNDS = 1000
+ROUNDS = int(os.environ.get("AIOFAST_LEAK_ROUNDS", "1000"))
 
 
 def recipe(*types: str) -> Callable[[Recipe], Recipe]:
@@ -65,6 +65,9 @@ HINTING = (
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
 
 
+EVENTS = "Content-Type: text/event-stream"
+
+
 def servers_of(authority: Authority) -> dict[str, Scripted]:
     good = Scripted([forever(answer(b"x" * 200, "X-A: 1", "Content-Type: text/plain"))])
     moved = answer(b"", f"Location: {good.url}/next", status="302 Found")
@@ -81,6 +84,10 @@ def servers_of(authority: Authority) -> dict[str, Scripted]:
         "hinting": Scripted([forever(request, send(HINTING))]),
         "secure": Scripted([forever(answer(b"z" * 100))], tls=authority.server()),
         "once": Scripted([request, send(END), fin], tls=authority.server()),
+        "json": Scripted([forever(answer(b'{"a": 1}', "Content-Type: application/json"))]),
+        "lines": Scripted([forever(answer(b'{"a": 1}\n{"b": 2}\n'))]),
+        "events": Scripted([forever(answer(b"data: x\n\ndata: y\n\n", EVENTS))]),
+        "missing": Scripted([forever(answer(b"", status="404 Not Found"))]),
     }
 
 
@@ -90,6 +97,8 @@ class Kitchen:
 
     def __init__(self) -> None:
         self.authority = Authority()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = f"{self.folder.name}/socket"
         ports, self._hold = self._fork()
         self.good, self.closing, self.cutting = (
             self._url(ports, name) for name in ("good", "closing", "cutting")
@@ -101,6 +110,10 @@ class Kitchen:
         self.no_tls = self._url(ports, "rude", "https")
         self.mute_tls = self._url(ports, "mute", "https")
         self.hinting = self._url(ports, "hinting")
+        self.json = self._url(ports, "json")
+        self.lines = self._url(ports, "lines")
+        self.events = self._url(ports, "events")
+        self.missing = self._url(ports, "missing")
         self.secure = self._url(ports, "secure", "https")
         self.once = self._url(ports, "once", "https")
         self.refused = f"http://127.0.0.1:{free_port()}/"
@@ -111,6 +124,7 @@ class Kitchen:
         os.close(self._hold)
         os.waitpid(self._child, 0)
         self.authority.close()
+        self.folder.cleanup()
 
     @staticmethod
     def _url(ports: dict[str, int], name: str, scheme: str = "http") -> str:
@@ -125,9 +139,11 @@ class Kitchen:
         if self._child == 0:
             os.close(hold)
             ports = {name: each.port for name, each in servers_of(self.authority).items()}
+            unix = Scripted([forever(answer(b"unix"))], path=self.path)
             os.write(tell, json.dumps(ports).encode())
             os.close(tell)
             os.read(held, 1)
+            unix.close()
             os._exit(0)
         os.close(tell)
         os.close(held)
@@ -413,6 +429,8 @@ def snapshot() -> dict[str, Any]:
         "traced": tracemalloc.get_traced_memory()[0],
         "files": len(os.listdir("/dev/fd")),
         "resident": resident(),
+        # A debug build of Python counts all of them.
+        "total": sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else 0,
     }
 
 
@@ -448,12 +466,17 @@ def in_many_loops(kitchen: Kitchen, rounds: int) -> dict[str, Any]:
     async def main() -> None:
         await aiofast.fetch(kitchen.good)
 
+    async def end() -> None:
+        _core.close_loop()
+
     def some(count: int) -> None:
         for index in range(count):
             loop = asyncio.new_event_loop()
             loop.run_until_complete(main())
             if index % 2:
                 loop.run_until_complete(loop.shutdown_asyncgens())
+            if index % 3 == 0:
+                loop.run_until_complete(end())
             loop.close()
 
     some(rounds // 4)
