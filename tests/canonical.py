@@ -1,4 +1,4 @@
-"""Six canonical responses, for tests that do something at each of their bytes."""
+"""Seven canonical responses, for tests that do something at each of their bytes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ FORMS = {
     "gzip-length": response(PACKED, GZIP),
     "gzip-chunked": head(GZIP, CHUNKED) + chunked(PACKED[:30], PACKED[30:]),
     "gzip-close": head(GZIP, "Connection: close") + PACKED,
+    "hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + response(b"behind a 1xx"),
 }
 WHOLE = {
     "length": b"a body of known length",
@@ -31,4 +32,5 @@ WHOLE = {
     "gzip-length": BODY,
     "gzip-chunked": BODY,
     "gzip-close": BODY,
+    "hints": b"behind a 1xx",
 }

@@ -67,6 +67,7 @@ async def test_total_while_connecting():
 
 
 async def test_total_in_the_handshake():
+    aiofast.tls.default_context()  # Reading the CAs may take as long as the limit.
     server = Scripted([silence])
     await total_in("tls", f"https://127.0.0.1:{server.port}/", server.port)
 

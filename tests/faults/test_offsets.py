@@ -1,4 +1,4 @@
-"""A peer that stops, slows down, splits or adds, at every byte of six responses.
+"""A peer that stops, slows down, splits or adds, at every byte of seven responses.
 
 Stated beforehand: a stall is a timeout at its limit, whatever byte it comes at;
 a dribble and a split are a success; whatever follows a response is not kept.

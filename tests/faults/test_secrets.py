@@ -329,3 +329,34 @@ async def test_a_303_does_not_carry_the_body_along():
     await aiofast.post(f"{home.url}/", json={"password": SECRET})
     assert away.requests[0].method == "GET"
     assert SECRET.encode() not in away.requests[0].raw
+
+
+async def test_a_login_of_netrc_is_for_its_host_alone(tmp_path, monkeypatch):
+    """Not for a name that only looks like it, not for the user part of a URL, and
+    not over a redirect to another origin, in whatever order."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    path = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(path))
+    path.write_text(f"machine 127.0.0.1 login {LOGIN} password {SECRET}\n")
+    away = Scripted([forever(answer())])
+    elsewhere = f"http://localhost:{away.port}"
+    home = Scripted(
+        [
+            forever(
+                request,
+                send(response(b"", f"Location: {elsewhere}/moved", status="302 Found")),
+            )
+        ]
+    )
+    async with aiofast.ClientSession(trust_env=True) as session:
+        for url in (f"{home.url}/", f"{elsewhere}/", f"http://127.0.0.1:@localhost:{away.port}/"):
+            async with session.get(url) as found:
+                await found.read()
+    login = base64.b64encode(f"{LOGIN}:{SECRET}".encode()).decode()
+    assert home.requests[0].header("Authorization") == f"Basic {login}"
+    assert len(away.requests) == 3
+    for each in away.requests:
+        assert login not in str(each.headers)
+        check(str(each.headers))

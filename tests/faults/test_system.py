@@ -62,7 +62,8 @@ def test_descriptors_run_out(secure, authority):
         while True:
             request(peer)
             if peer.last.target == "/slow":
-                peer.server.stop.wait(0.5)
+                # Long enough for all to have asked, on a machine that is busy too.
+                peer.server.stop.wait(3)
             peer.write(response(b"ok"))
 
     server = Scripted([script], tls=authority.server() if secure else None)

@@ -1,6 +1,6 @@
 """A response cut short is an error, never a short body.
 
-Six canonical responses are cut behind each of their bytes, by a FIN, by a reset,
+Seven canonical responses are cut behind each of their bytes, by a FIN, by a reset,
 and under TLS by a FIN without close_notify. Each time: a ClientError.
 """
 
