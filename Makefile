@@ -7,13 +7,14 @@ ARGS ?=
 T ?= h1parse
 S ?= 60
 N ?= 1000000
+DIFFERENTIAL ?= 100000
 DIR ?=
 CROWD ?= 10000
 STORM ?= 4200
 
 .DEFAULT_GOAL := help
 .PHONY: faults storm soak crowd valgrind tsan refcounts analyze help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
-	symbols werror bench growth instructions demo format clean ci test-llhttp
+	symbols werror bench growth instructions demo format clean ci test-llhttp test-httptools differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,11 +49,18 @@ refleak: ## the leak registry: every type made and dropped a thousand times
 refcounts: ## the same where Python counts all references (python3-dbg)
 	.ci/run refcounts
 
-fuzz: ## a fuzzer: T=h1parse, h1events, decode or url for S=60 seconds
+fuzz: ## a fuzzer: T=h1parse, h1events, header, decode or url for S=60 seconds
 	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
 
 test-llhttp: ## the parser's tests on llhttp 9, or on the C sources of another in DIR
 	scripts/test-llhttp $(DIR)
+
+test-httptools: ## httptools' and uvicorn's own tests, with aiofast.parser in its place
+	scripts/test-httptools
+
+differential: ## DIFFERENTIAL=100000 generated messages of each kind beside h11 and httptools
+	scripts/bootstrap test
+	$(PY) tests/differential.py --count $(DIFFERENTIAL)
 
 faults: ## servers that fail in every way, and what must come of it; slow cases included
 	$(PY) -m pytest -q -p no:cacheprovider tests/faults $(ARGS)

@@ -69,8 +69,13 @@ def read(
     return joined(protocol.events)
 
 
-def cuts(data: bytes) -> Iterator[list[bytes]]:
-    """|data| byte by byte, and cut in two at every place."""
+def cuts(data: bytes, most: int = 1500) -> Iterator[list[bytes]]:
+    """|data| byte by byte, and cut in two at every place; at 400 places if it is longer than
+    |most|."""
     yield [data[i : i + 1] for i in range(len(data))]
-    for i in range(1, len(data)):
+    places: Iterable[int] = range(1, len(data))
+    if len(data) > most:
+        step = len(data) // 400 | 1  # odd, so that it meets all places of a line of even length
+        places = range(1, len(data), step)
+    for i in places:
         yield [data[:i], data[i:]]

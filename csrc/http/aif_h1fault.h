@@ -60,6 +60,8 @@
     X(SIZE, AIF_EPARSE, "a chunk size is not a number (RFC 9112 7.1)")        \
     X(SIZE_LONG, AIF_ETOOBIG, "a chunk size is too long")                     \
     X(SIZE_LINE, AIF_ETOOBIG, "a chunk line is too long")                     \
+    X(EXTENSION, AIF_EPARSE,                                                  \
+      "a chunk extension is not one (RFC 9112 7.1.1)")                        \
     X(SIZE_AMBIGUOUS, AIF_EPARSE, "ambiguous chunk size")                     \
     X(BUDGET, AIF_ETOOBIG, "too much chunk framing for so few bytes")         \
     X(CHUNK_END, AIF_EPARSE,                                                  \

@@ -185,6 +185,9 @@ aif_h1head_field(aif_h1parse *p, size_t i)
         aif_h1state_upcall(p, p->cbs->on_field(p->user, f->name, f->value));
         return;
     }
+    if (p->rules & AIF_H1_NO_FIELDS) {
+        return;
+    }
     rc = aif_header_add(p->has_head ? &p->trailer : &p->header, f->name.ptr,
                         f->name.len, f->value.ptr, f->value.len);
     if (rc < 0) {

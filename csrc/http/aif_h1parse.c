@@ -4,14 +4,16 @@
  * framing byte once, refuses what llhttp lets through, counts against the
  * ceilings and knows to the byte where each piece ends. llhttp is then asked
  * about what a message's end hangs on, and only about that: the framing fields
- * (but for a length that is a plain number) and the sizes of chunks. Where the
- * two differ, the message is refused. The rest would cost twice as much as all
- * of this and change no verdict.
+ * and the sizes of chunks, unless they are plain numbers, of which there is
+ * one reading. Where the two differ, the message is refused. The rest would
+ * cost twice as much as all of this and change no verdict.
  *
  * llhttp sees a fixed start line, so that it does not matter which methods,
  * targets and versions the installed one knows. It begins each time as a copy
  * of a reader that stands behind that line, or behind a head that announces
- * chunks; its state is plain data.
+ * chunks; its state is plain data. These two are made when they are first
+ * needed: most messages have a length, and a server makes a parser for each
+ * connection.
  */
 #include "http/aif_h1parse.h"
 
@@ -25,11 +27,16 @@
 #    error "llhttp 8.1 or newer is needed"
 #endif
 
+/* No two readers differ about so many digits of a chunk's size without a zero
+ * in front: they fit into any number that one could be kept in. */
+#define PLAIN_DIGITS 15u
+
 /* Rules that llhttp would need a leniency for. */
 #define UNASKED (AIF_H1_LENGTH_TOO | AIF_H1_ANY_CODING)
 
 typedef struct reader {
     aif_h1parse p;   /* first, so that a pointer to it is one to the reader */
+    int has_second;  /* the next two are made */
     llhttp_t fields; /* stands at the first field */
     llhttp_t sizes;  /* stands at a chunk's size */
     llhttp_t ll;     /* a copy of one of them, at work */
@@ -85,6 +92,18 @@ init_second(reader *r)
     }
     r->sizes = r->fields;
     (void)llhttp_execute(&r->sizes, chunked, sizeof(chunked) - 1);
+    r->has_second = 1;
+}
+
+/* A second reader at work, from where |from| stands. */
+static void
+start_second(reader *r, const llhttp_t *from)
+{
+    if (!r->has_second) {
+        init_second(r);
+    }
+    r->ll = *from;
+    r->answered = 0;
 }
 
 int
@@ -98,8 +117,7 @@ aif_h1state_agrees_head(aif_h1parse *p)
     }
     /* aif_h1frame leaves room for the empty line. */
     memcpy(f->note + f->note_len, "\r\n", 2);
-    r->ll = r->fields;
-    r->answered = 0;
+    start_second(r, &r->fields);
     return llhttp_execute(&r->ll, f->note, f->note_len + 2) == HPE_OK
            && r->answered && r->is_chunked == f->chunked
            && r->length == (uint64_t)f->length;
@@ -111,10 +129,13 @@ aif_h1state_agrees_size(aif_h1parse *p)
     reader *r = (reader *)p;
     aif_h1scan *sc = &p->scan;
 
+    if (sc->digits == 1 || (sc->digits <= PLAIN_DIGITS && sc->digit[0] != '0'))
+    {
+        return 1;
+    }
     sc->digit[sc->digits] = '\r';
     sc->digit[sc->digits + 1] = '\n';
-    r->ll = r->sizes;
-    r->answered = 0;
+    start_second(r, &r->sizes);
     return llhttp_execute(&r->ll, sc->digit, sc->digits + 2) == HPE_OK
            && r->answered && r->length == sc->size;
 }
@@ -260,7 +281,6 @@ aif_h1parse_new(aif_h1_kind kind, const aif_h1parse_limits *limits,
     aif_header_init(&p->header, 0, 0);
     aif_header_init(&p->trailer, 0, 0);
     aif_h1parse_set_limits(p, limits);
-    init_second(r);
     aif_h1parse_reset(p, 0);
     return p;
 }

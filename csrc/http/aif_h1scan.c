@@ -127,7 +127,7 @@ size_byte(aif_h1scan *sc, char c, size_t line_max, size_t *i)
         return AIF_SCAN_MORE;
     }
     else if (c == ';') {
-        sc->line = AIF_LINE_TEXT;
+        sc->line = AIF_LINE_EXT;
     }
     else if (c == ' ' || c == '\t') {
         sc->line = AIF_LINE_BLANK;
@@ -143,33 +143,98 @@ size_byte(aif_h1scan *sc, char c, size_t line_max, size_t *i)
     return AIF_SCAN_MORE;
 }
 
-/* An extension from s[*i] on: up to behind the CR that ends it, to |stop|, or
- * to a byte that may not be there. */
-static aif_scan
-scan_extension(aif_h1scan *sc, const char *s, size_t stop, size_t max,
-               size_t *i)
+/* Where the byte |c| of an extension leads from |line| (RFC 9112 7.1.1), or
+ * AIF_LINE_BEGIN if it may not stand there. */
+static aif_scan_line
+extension_byte(aif_scan_line line, char c)
 {
-    const size_t room = max - sc->line_len;
-    const size_t here = stop - *i < room ? stop - *i : room;
-    const char *end = aif_h1byte_find_control(s + *i, s + *i + here);
-    char c;
+    const int blank = c == ' ' || c == '\t';
+    const int token = aif_ascii_is_tchar(c);
 
-    sc->line_len += (size_t)(end - (s + *i));
-    *i = (size_t)(end - s);
-    if (*i == stop) {
-        return AIF_SCAN_MORE;
+    switch (line) {
+    case AIF_LINE_EXT:
+        return blank ? line : token ? AIF_LINE_NAME : AIF_LINE_BEGIN;
+    case AIF_LINE_EQUALS:
+        if (c == '"') {
+            return AIF_LINE_QUOTED;
+        }
+        return blank ? line : token ? AIF_LINE_VALUE : AIF_LINE_BEGIN;
+    case AIF_LINE_QUOTED:
+        return c == '"'    ? AIF_LINE_UNQUOTED
+               : c == '\\' ? AIF_LINE_ESCAPED
+                           : line;
+    case AIF_LINE_ESCAPED:
+        return AIF_LINE_QUOTED;
+    default:
+        break;
     }
-    c = s[*i];
-    if (c == '\r') {
-        sc->line = AIF_LINE_CR;
-        (*i)++;
-        return AIF_SCAN_MORE;
+    if (c == ';') {
+        return AIF_LINE_EXT;
     }
-    if (c == '\n') {
-        return lone_lf(sc, i);
+    if (line == AIF_LINE_NAME || line == AIF_LINE_NAMED) {
+        if (c == '=') {
+            return AIF_LINE_EQUALS;
+        }
+        return blank                            ? AIF_LINE_NAMED
+               : token && line == AIF_LINE_NAME ? line
+                                                : AIF_LINE_BEGIN;
     }
-    return bad(sc, aif_h1byte_is_control(c) ? AIF_H1_FAULT_CONTROL
-                                            : AIF_H1_FAULT_LINE);
+    return blank                             ? AIF_LINE_VALUED
+           : token && line == AIF_LINE_VALUE ? line
+                                             : AIF_LINE_BEGIN;
+}
+
+/* 1 if the line may end inside its extensions. */
+static int
+may_end(const aif_h1scan *sc)
+{
+    switch (sc->line) {
+    case AIF_LINE_NAME:
+    case AIF_LINE_VALUE:
+    case AIF_LINE_UNQUOTED:
+        return 1;
+    case AIF_LINE_NAMED:
+    case AIF_LINE_VALUED:
+        return !(sc->rules & AIF_H1_BARE_SIZES);
+    default:
+        return 0;
+    }
+}
+
+/* The byte s[*i] of an extension, or the first of the line's end. */
+static aif_scan
+scan_extension(aif_h1scan *sc, char c, size_t line_max, size_t *i)
+{
+    aif_scan_line next;
+
+    if (c == '\r' || c == '\n') {
+        if (c == '\n' && !(sc->rules & AIF_H1_LONE_LF)) {
+            return bad(sc, AIF_H1_FAULT_BARE_LF);
+        }
+        if (!may_end(sc)) {
+            return bad(sc, AIF_H1_FAULT_EXTENSION);
+        }
+        if (c == '\n') {
+            return lone_lf(sc, i);
+        }
+        next = AIF_LINE_CR;
+    }
+    else if (aif_h1byte_is_control(c)) {
+        return bad(sc, AIF_H1_FAULT_CONTROL);
+    }
+    else if (sc->line_len >= line_max) {
+        return bad(sc, AIF_H1_FAULT_LINE);
+    }
+    else {
+        next = extension_byte(sc->line, c);
+        sc->line_len++;
+    }
+    if (next == AIF_LINE_BEGIN) {
+        return bad(sc, AIF_H1_FAULT_EXTENSION);
+    }
+    sc->line = next;
+    (*i)++;
+    return AIF_SCAN_MORE;
 }
 
 aif_scan
@@ -184,11 +249,11 @@ aif_h1scan_size(aif_h1scan *sc, const char *s, size_t len, size_t line_max,
         if (sc->line == AIF_LINE_CR) {
             rc = scan_lf(sc, s[i], &i);
         }
-        else if (sc->line == AIF_LINE_TEXT) {
-            rc = scan_extension(sc, s, stop, line_max, &i);
+        else if (sc->line == AIF_LINE_BEGIN || sc->line == AIF_LINE_BLANK) {
+            rc = size_byte(sc, s[i], line_max, &i);
         }
         else {
-            rc = size_byte(sc, s[i], line_max, &i);
+            rc = scan_extension(sc, s[i], line_max, &i);
         }
     }
     sc->credit -= i;

@@ -26,29 +26,38 @@
 /* What differs from the usual; bits of a set. Those up to AIF_H1_ANY_CODING
  * let a peer be understood in two ways: not for one that is not trusted. */
 enum aif_h1_rule {
-    AIF_H1_FOLDS = 1,        /* obs-fold; control bytes in values */
-    AIF_H1_LONE_LF = 2,      /* LF ends a line */
-    AIF_H1_LONE_CR = 4,      /* CR ends a line */
-    AIF_H1_NO_CHUNK_END = 8, /* a chunk's data without its CRLF */
-    AIF_H1_VERSIONS = 16,    /* any digits around the version's dot */
-    AIF_H1_LENGTH_TOO = 32,  /* Transfer-Encoding wins over a length */
-    AIF_H1_ANY_CODING = 64,  /* whatever codings in whatever order */
-    AIF_H1_CODINGS = 128,    /* other codings before "chunked" */
-    AIF_H1_METHODS = 256,    /* only methods that are known */
-    AIF_H1_SIMPLE = 512,     /* a request line without a version */
-    AIF_H1_UPGRADES = 1024,  /* an upgrade ends the message at its head */
-    AIF_H1_EACH_HEAD = 2048, /* 1xx heads are messages of their own */
-    AIF_H1_BARE_SIZES = 4096 /* no blanks between a chunk size and its end */
+    AIF_H1_FOLDS = 1,         /* obs-fold; control bytes in values */
+    AIF_H1_LONE_LF = 2,       /* LF ends a line */
+    AIF_H1_LONE_CR = 4,       /* CR ends a line */
+    AIF_H1_NO_CHUNK_END = 8,  /* a chunk's data without its CRLF */
+    AIF_H1_VERSIONS = 16,     /* any digits around the version's dot */
+    AIF_H1_LENGTH_TOO = 32,   /* Transfer-Encoding wins over a length */
+    AIF_H1_ANY_CODING = 64,   /* whatever codings in whatever order */
+    AIF_H1_CODINGS = 128,     /* other codings before "chunked" */
+    AIF_H1_METHODS = 256,     /* only methods that are known */
+    AIF_H1_SIMPLE = 512,      /* a request line without a version */
+    AIF_H1_UPGRADES = 1024,   /* an upgrade ends the message at its head */
+    AIF_H1_EACH_HEAD = 2048,  /* 1xx heads are messages of their own */
+    AIF_H1_BARE_SIZES = 4096, /* no blanks at the end of a chunk-size line */
+    AIF_H1_NO_FIELDS = 8192   /* without on_field, fields are not kept */
 };
 
 typedef enum aif_scan { AIF_SCAN_MORE, AIF_SCAN_END, AIF_SCAN_BAD } aif_scan;
 
 /* Where in a line the scanner stands. */
 typedef enum aif_scan_line {
-    AIF_LINE_BEGIN, /* before its first byte; inside a chunk size */
-    AIF_LINE_TEXT,
-    AIF_LINE_BLANK, /* behind a chunk size, before ';' */
-    AIF_LINE_CR     /* LF has to follow and ends the line */
+    AIF_LINE_BEGIN,    /* before its first byte; inside a chunk size */
+    AIF_LINE_BLANK,    /* behind a chunk size, before ';' */
+    AIF_LINE_EXT,      /* behind ';': the name of an extension */
+    AIF_LINE_NAME,     /* inside it */
+    AIF_LINE_NAMED,    /* blanks behind it */
+    AIF_LINE_EQUALS,   /* behind '=': its value */
+    AIF_LINE_VALUE,    /* inside one that is a token */
+    AIF_LINE_QUOTED,   /* inside one in quotes */
+    AIF_LINE_ESCAPED,  /* behind its backslash */
+    AIF_LINE_UNQUOTED, /* behind its last quote */
+    AIF_LINE_VALUED,   /* blanks behind a value */
+    AIF_LINE_CR        /* LF has to follow and ends the line */
 } aif_scan_line;
 
 typedef struct aif_h1scan {
@@ -80,7 +89,8 @@ aif_h1scan_next(aif_h1scan *sc)
 aif_scan aif_h1scan_lead(aif_h1scan *sc, const char *s, size_t len, size_t *n);
 
 /* A chunk-size line; at its end |size| and |digit| hold the size. Extensions
- * are passed over (RFC 9112 7.1.1), blanks behind the size too. */
+ * have to be some (RFC 9112 7.1.1) and are passed over, blanks behind the size
+ * too. */
 aif_scan aif_h1scan_size(aif_h1scan *sc, const char *s, size_t len,
                          size_t line_max, size_t *n);
 

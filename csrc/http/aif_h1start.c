@@ -38,52 +38,59 @@ enum state {
 
 /* Methods of the IANA registry, and what else is in use; the usual ones come
  * first. */
-static const char *const methods[] = {
-    "GET",
-    "POST",
-    "PUT",
-    "HEAD",
-    "DELETE",
-    "OPTIONS",
-    "PATCH",
-    "CONNECT",
-    "TRACE",
-    "QUERY",
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "COPY",
-    "LABEL",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "M-SEARCH",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MOVE",
-    "NOTIFY",
-    "ORDERPATCH",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SOURCE",
-    "SUBSCRIBE",
-    "UNBIND",
-    "UNLINK",
-    "UNLOCK",
-    "UNCHECKOUT",
-    "UNSUBSCRIBE",
-    "UPDATE",
-    "MKWORKSPACE",
-    "MKREDIRECTREF",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
+typedef struct method {
+    size_t len;
+    const char *name;
+} method;
+
+#define METHOD_OF(name) {sizeof(name) - 1, name}
+
+static const method methods[] = {
+    METHOD_OF("GET"),
+    METHOD_OF("POST"),
+    METHOD_OF("PUT"),
+    METHOD_OF("HEAD"),
+    METHOD_OF("DELETE"),
+    METHOD_OF("OPTIONS"),
+    METHOD_OF("PATCH"),
+    METHOD_OF("CONNECT"),
+    METHOD_OF("TRACE"),
+    METHOD_OF("QUERY"),
+    METHOD_OF("ACL"),
+    METHOD_OF("BASELINE-CONTROL"),
+    METHOD_OF("BIND"),
+    METHOD_OF("CHECKIN"),
+    METHOD_OF("CHECKOUT"),
+    METHOD_OF("COPY"),
+    METHOD_OF("LABEL"),
+    METHOD_OF("LINK"),
+    METHOD_OF("LOCK"),
+    METHOD_OF("MERGE"),
+    METHOD_OF("M-SEARCH"),
+    METHOD_OF("MKACTIVITY"),
+    METHOD_OF("MKCALENDAR"),
+    METHOD_OF("MKCOL"),
+    METHOD_OF("MOVE"),
+    METHOD_OF("NOTIFY"),
+    METHOD_OF("ORDERPATCH"),
+    METHOD_OF("PROPFIND"),
+    METHOD_OF("PROPPATCH"),
+    METHOD_OF("PURGE"),
+    METHOD_OF("REBIND"),
+    METHOD_OF("REPORT"),
+    METHOD_OF("SEARCH"),
+    METHOD_OF("SOURCE"),
+    METHOD_OF("SUBSCRIBE"),
+    METHOD_OF("UNBIND"),
+    METHOD_OF("UNLINK"),
+    METHOD_OF("UNLOCK"),
+    METHOD_OF("UNCHECKOUT"),
+    METHOD_OF("UNSUBSCRIBE"),
+    METHOD_OF("UPDATE"),
+    METHOD_OF("MKWORKSPACE"),
+    METHOD_OF("MKREDIRECTREF"),
+    METHOD_OF("UPDATEREDIRECTREF"),
+    METHOD_OF("VERSION-CONTROL"),
 };
 
 void
@@ -311,9 +318,7 @@ is_known(const char *s, size_t n)
     size_t i;
 
     for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (methods[i][0] == s[0] && strlen(methods[i]) == n
-            && memcmp(methods[i], s, n) == 0)
-        {
+        if (methods[i].len == n && memcmp(methods[i].name, s, n) == 0) {
             return 1;
         }
     }
@@ -328,7 +333,7 @@ known_bytes(const char *s, size_t n)
     size_t i, same;
 
     for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        for (same = 0; same < n && methods[i][same] == s[same]; same++) {
+        for (same = 0; same < n && methods[i].name[same] == s[same]; same++) {
         }
         longest = same > longest ? same : longest;
     }
@@ -451,6 +456,23 @@ version_byte(aif_h1start *st, char c)
     }
 }
 
+/* What nearly every request line ends with, in one step. Returns its length,
+ * or 0 if it has to be walked over. */
+static size_t
+take_version(aif_h1start *st, const char *s, size_t len)
+{
+    if (st->at != 0 || len < 8 || memcmp(s, "HTTP/1.", 7) != 0
+        || (s[7] != '1' && s[7] != '0'))
+    {
+        return 0;
+    }
+    st->major = 1;
+    st->minor = (unsigned char)(s[7] - '0');
+    st->at = 8;
+    st->state = END;
+    return 8;
+}
+
 /* A blank may end the target, a line end the line. */
 static int
 may_end(const aif_h1start *st)
@@ -464,6 +486,7 @@ walk_request(aif_h1start *st, const char *s, size_t lim, size_t i)
 {
     const size_t before = st->text.len;
     enum state next;
+    size_t taken;
 
     switch (st->state) {
     case METHOD:
@@ -480,6 +503,10 @@ walk_request(aif_h1start *st, const char *s, size_t lim, size_t i)
         }
         return i;
     case VERSION:
+        taken = take_version(st, s + i, lim - i);
+        if (taken > 0) {
+            return i + taken;
+        }
         version_byte(st, s[i]);
         break;
     case END:

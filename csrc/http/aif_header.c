@@ -111,7 +111,6 @@ aif_header_add(aif_header *h, const char *name, size_t name_len,
                const char *value, size_t value_len)
 {
     aif_field *f;
-    char *to;
     int rc;
 
     if (h->open) {
@@ -133,12 +132,11 @@ aif_header_add(aif_header *h, const char *name, size_t name_len,
     f->name_len = (uint32_t)name_len;
     f->value_off = (uint32_t)(h->bytes.len + name_len);
     f->value_len = (uint32_t)value_len;
-    to = h->bytes.data + h->bytes.len;
     if (name_len > 0) {
-        memcpy(to, name, name_len);
+        memcpy(h->bytes.data + f->name_off, name, name_len);
     }
     if (value_len > 0) {
-        memcpy(to + name_len, value, value_len);
+        memcpy(h->bytes.data + f->value_off, value, value_len);
     }
     h->bytes.len += name_len + value_len;
     h->count++;

@@ -18,13 +18,12 @@ static int
 call(ParserObject *self, parser_event event, PyObject **args, size_t n)
 {
     PyObject *fn = Py_NewRef(self->on[event]);
-    PyObject *owner = self->owner[event];
     PyObject *result;
 
-    if (owner != NULL) {
-        args[0] = Py_NewRef(owner);
+    if (self->bound & (1u << event)) {
+        args[0] = Py_NewRef(self->owner);
         result = PyObject_Vectorcall(fn, args, n + 1, NULL);
-        Py_DECREF(owner);
+        Py_DECREF(args[0]);
     }
     else {
         result = PyObject_Vectorcall(fn, args + 1,
@@ -122,9 +121,6 @@ on_field(void *user, aif_slice name, aif_slice value)
     PyObject *args[3] = {NULL, NULL, NULL};
     int rc = AIF_ENOMEM;
 
-    if (self->on[PARSER_HEADER] == NULL) {
-        return 0;
-    }
     args[1] = name_of(self, name);
     args[2] = PyBytes_FromStringAndSize(value.ptr, (Py_ssize_t)value.len);
     if (args[1] != NULL && args[2] != NULL) {
@@ -168,19 +164,28 @@ on_message(void *user, aif_h1parse *Py_UNUSED(p))
     return call_plain(user, PARSER_MESSAGE);
 }
 
-#define COMMON_UPCALLS                                                        \
-    .on_begin = on_begin, .on_field = on_field, .on_head = on_head,           \
-    .on_body = on_body, .on_size = on_size, .on_chunk_end = on_chunk_end,     \
-    .on_message = on_message
+#define UPCALLS(start, field)                                                 \
+    {                                                                         \
+        .on_begin = on_begin,                                                 \
+        .on_start = start,                                                    \
+        .on_field = field,                                                    \
+        .on_head = on_head,                                                   \
+        .on_body = on_body,                                                   \
+        .on_size = on_size,                                                   \
+        .on_chunk_end = on_chunk_end,                                         \
+        .on_message = on_message,                                             \
+    }
 
-const aif_h1parse_cbs parser_request_upcalls = {
-    COMMON_UPCALLS,
-    .on_start = on_request_line,
-};
-const aif_h1parse_cbs parser_response_upcalls = {
-    COMMON_UPCALLS,
-    .on_start = on_status_line,
-};
+const aif_h1parse_cbs *
+parser_upcalls(aif_h1_kind kind, int fields)
+{
+    static const aif_h1parse_cbs upcalls[2][2] = {
+        {UPCALLS(on_status_line, NULL), UPCALLS(on_status_line, on_field)},
+        {UPCALLS(on_request_line, NULL), UPCALLS(on_request_line, on_field)},
+    };
+
+    return &upcalls[kind == AIF_H1_REQUEST][fields != 0];
+}
 
 /* --- Feeding ------------------------------------------------------------ */
 

@@ -28,9 +28,8 @@ typedef struct ParserObject {
     core_state *st;
     aif_h1parse *core;
     PyObject *on[PARSER_EVENTS]; /* what to call, NULL where there is none */
-    /* Where on[] is a method in Python: what it is bound to, while on[] is
-   * the function; else NULL. */
-    PyObject *owner[PARSER_EVENTS];
+    PyObject *owner;             /* the protocol, if |bound| is not 0 */
+    unsigned bound;      /* bit i: on[i] is a function, a method of |owner| */
     PyObject *queue;     /* list: what callbacks have fed, or NULL */
     PyObject *raised;    /* what a callback has raised */
     parser_event failed; /* which one */
@@ -41,9 +40,9 @@ typedef struct ParserObject {
     unsigned discard : 1; /* lenient_data_after_close */
 } ParserObject;
 
-/* What the core calls; |user| is the ParserObject. */
-extern const aif_h1parse_cbs parser_request_upcalls;
-extern const aif_h1parse_cbs parser_response_upcalls;
+/* What the core calls, for requests or responses and with or without fields;
+ * |user| is the ParserObject. */
+const aif_h1parse_cbs *parser_upcalls(aif_h1_kind kind, int fields);
 
 /* feed_data(): reads |data| and calls the protocol's methods. From inside one
  * of them it only puts |data| aside. */

@@ -86,6 +86,8 @@ known_words(aif_h1_fault fault)
         return "Invalid character in chunk size";
     case AIF_H1_FAULT_SIZE_LONG:
         return "Chunk size overflow";
+    case AIF_H1_FAULT_EXTENSION:
+        return "Invalid character in chunk extensions";
     case AIF_H1_FAULT_CHUNK_END:
         return "Expected LF after chunk data";
     default:

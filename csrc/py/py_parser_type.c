@@ -15,7 +15,7 @@ static const aif_h1parse_limits limits = {
 
 #define RULES                                                                 \
     (AIF_H1_CODINGS | AIF_H1_METHODS | AIF_H1_SIMPLE | AIF_H1_UPGRADES        \
-     | AIF_H1_EACH_HEAD | AIF_H1_BARE_SIZES)
+     | AIF_H1_EACH_HEAD | AIF_H1_BARE_SIZES | AIF_H1_NO_FIELDS)
 
 /* --- Getters ------------------------------------------------------------ */
 
@@ -143,60 +143,115 @@ parser_set_dangerous_leniencies(PyObject *op, PyObject *args, PyObject *kwargs)
 /* What a protocol has for each event. */
 typedef struct callbacks {
     PyObject *on[PARSER_EVENTS];
-    PyObject *owner[PARSER_EVENTS];
+    PyObject *owner;
+    unsigned bound;
 } callbacks;
 
-/* Takes a method in Python apart, which saves a step at each call. */
+/* Takes the protocol's own methods apart, which saves a step at each call. */
 static void
-unbind(PyObject **on, PyObject **owner)
+unbind(callbacks *found, PyObject *protocol, int event)
 {
-    PyObject *method = *on;
+    PyObject *method = found->on[event];
 
-    if (PyMethod_Check(method)) {
-        *on = Py_NewRef(PyMethod_GET_FUNCTION(method));
-        *owner = Py_NewRef(PyMethod_GET_SELF(method));
+    if (PyMethod_Check(method) && PyMethod_GET_SELF(method) == protocol) {
+        found->on[event] = Py_NewRef(PyMethod_GET_FUNCTION(method));
+        found->bound |= 1u << event;
         Py_DECREF(method);
     }
 }
 
+/* An attribute, a new reference; NULL if there is none, or with an exception.
+ * Hardly anyone listens to chunks: for these the builtin function is asked,
+ * which makes no exception for what is not there. */
+static PyObject *
+attribute(core_state *st, PyObject *protocol, int event)
+{
+    PyObject *args[3] = {protocol, st->parser_names[event], Py_None};
+    PyObject *found;
+
+    if (event == PARSER_CHUNK || event == PARSER_CHUNK_END) {
+        found = PyObject_Vectorcall(st->getattr, args, 3, NULL);
+    }
+    else {
+        found = PyObject_GetAttr(protocol, args[1]);
+        if (found == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            PyErr_Clear();
+        }
+    }
+    if (found == Py_None) {
+        Py_CLEAR(found);
+    }
+    return found;
+}
+
 /* The protocol's methods, as they are now. */
 static int
-look_up(PyObject *protocol, PyObject **on, PyObject **owner)
+look_up(core_state *st, PyObject *protocol, parser_event skipped,
+        callbacks *found)
 {
     int i;
 
     for (i = 0; i < PARSER_EVENTS; i++) {
-        on[i] = PyObject_GetAttrString(protocol, parser_event_names[i]);
-        if (on[i] == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-                return -1;
-            }
-            PyErr_Clear();
+        if (i == (int)skipped) {
+            continue;
         }
-        else if (on[i] == Py_None) {
-            Py_CLEAR(on[i]);
+        found->on[i] = attribute(st, protocol, i);
+        if (found->on[i] != NULL) {
+            unbind(found, protocol, i);
         }
-        else {
-            unbind(&on[i], &owner[i]);
+        else if (PyErr_Occurred()) {
+            return -1;
         }
     }
+    if (found->bound != 0) {
+        found->owner = Py_NewRef(protocol);
+    }
     return 0;
+}
+
+/* What is called from now on; |found| gets what was called before. */
+static void
+swap_callbacks(ParserObject *self, callbacks *found)
+{
+    callbacks was;
+
+    memcpy(was.on, self->on, sizeof(was.on));
+    was.owner = self->owner;
+    was.bound = self->bound;
+    memcpy(self->on, found->on, sizeof(found->on));
+    self->owner = found->owner;
+    self->bound = found->bound;
+    *found = was;
+}
+
+/* The one argument of __init__, borrowed. */
+static PyObject *
+protocol_of(PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"protocol", NULL};
+    PyObject *protocol;
+
+    if (kwargs == NULL && PyTuple_GET_SIZE(args) == 1) {
+        return PyTuple_GET_ITEM(args, 0);
+    }
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "O", names, &protocol)
+               ? protocol
+               : NULL;
 }
 
 static int
 parser_setup(ParserObject *self, PyObject *args, PyObject *kwargs,
              aif_h1_kind kind)
 {
-    static char *names[] = {"protocol", NULL};
-    callbacks found = {{NULL}, {NULL}};
-    callbacks was;
-    PyObject *protocol;
+    callbacks found = {{NULL}, NULL, 0};
+    PyObject *protocol = protocol_of(args, kwargs);
     aif_h1parse *core;
     int i, rc = -1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", names, &protocol)
-        || parser_error_import(self->st) < 0
-        || look_up(protocol, found.on, found.owner) < 0)
+    if (protocol == NULL || parser_error_import(self->st) < 0
+        || look_up(self->st, protocol,
+                   kind == AIF_H1_REQUEST ? PARSER_STATUS : PARSER_URL, &found)
+               < 0)
     {
         goto done;
     }
@@ -204,10 +259,9 @@ parser_setup(ParserObject *self, PyObject *args, PyObject *kwargs,
         PyErr_SetString(PyExc_RuntimeError, "the parser is at work");
         goto done;
     }
-    core = aif_h1parse_new(kind, &limits,
-                           kind == AIF_H1_REQUEST ? &parser_request_upcalls
-                                                  : &parser_response_upcalls,
-                           self);
+    core = aif_h1parse_new(
+        kind, &limits, parser_upcalls(kind, found.on[PARSER_HEADER] != NULL),
+        self);
     if (core == NULL) {
         (void)PyErr_NoMemory();
         goto done;
@@ -219,18 +273,14 @@ parser_setup(ParserObject *self, PyObject *args, PyObject *kwargs,
     self->go_on = 0;
     self->discard = 0;
     aif_h1parse_set_rules(core, RULES);
-    memcpy(was.on, self->on, sizeof(was.on));
-    memcpy(was.owner, self->owner, sizeof(was.owner));
-    memcpy(self->on, found.on, sizeof(found.on));
-    memcpy(self->owner, found.owner, sizeof(found.owner));
-    found = was;
+    swap_callbacks(self, &found);
     rc = 0;
 
 done:
     for (i = 0; i < PARSER_EVENTS; i++) {
         Py_XDECREF(found.on[i]);
-        Py_XDECREF(found.owner[i]);
     }
+    Py_XDECREF(found.owner);
     return rc;
 }
 
@@ -272,8 +322,8 @@ parser_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     for (i = 0; i < PARSER_EVENTS; i++) {
         Py_VISIT(self->on[i]);
-        Py_VISIT(self->owner[i]);
     }
+    Py_VISIT(self->owner);
     Py_VISIT(self->queue);
     Py_VISIT(self->raised);
     return 0;
@@ -287,8 +337,9 @@ parser_clear(PyObject *op)
 
     for (i = 0; i < PARSER_EVENTS; i++) {
         Py_CLEAR(self->on[i]);
-        Py_CLEAR(self->owner[i]);
     }
+    self->bound = 0;
+    Py_CLEAR(self->owner);
     Py_CLEAR(self->queue);
     Py_CLEAR(self->raised);
     return 0;
@@ -388,6 +439,20 @@ add_type(core_state *st, PyType_Spec *spec, PyTypeObject **slot)
 int
 parser_type_init(core_state *st)
 {
+    int i;
+
+    _Static_assert((int)PARSER_EVENTS == STATE_PARSER_NAMES,
+                   "a name for each event");
+    for (i = 0; i < PARSER_EVENTS; i++) {
+        st->parser_names[i] =
+            PyUnicode_InternFromString(parser_event_names[i]);
+        if (st->parser_names[i] == NULL) {
+            return -1;
+        }
+    }
+    if (state_import(&st->getattr, "builtins", "getattr") < 0) {
+        return -1;
+    }
     if (add_type(st, &request_spec, &st->request_parser_type) < 0) {
         return -1;
     }

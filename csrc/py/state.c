@@ -31,7 +31,7 @@ state_import(PyObject **slot, const char *module, const char *name)
 #define EACH_REFERENCE(X)                                                     \
     X(request_parser_type) X(response_parser_type) X(parsed_url_type)         \
     X(http_error) X(http_callback_error) X(http_status_error)                 \
-    X(http_method_error) X(http_url_error) X(http_upgrade)                    \
+    X(http_method_error) X(http_url_error) X(http_upgrade) X(getattr)         \
     X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
     X(response_type) X(upload_type) X(pread_type) X(reset_error)              \
     X(get_running_loop) X(cancelled_error)                                    \
@@ -68,6 +68,9 @@ state_clear(core_state *st)
 #undef CLEAR
     for (size_t i = 0; i < STATE_FIELD_NAMES; i++) {
         Py_CLEAR(st->field_names[i]);
+    }
+    for (size_t i = 0; i < STATE_PARSER_NAMES; i++) {
+        Py_CLEAR(st->parser_names[i]);
     }
 }
 

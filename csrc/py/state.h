@@ -12,6 +12,7 @@
 #include "base/aif_list.h"
 
 #define STATE_FIELD_NAMES 64
+#define STATE_PARSER_NAMES 9
 
 typedef struct core_state {
     PyObject *module; /* borrowed */
@@ -54,6 +55,8 @@ typedef struct core_state {
     PyObject *http_error, *http_callback_error, *http_status_error;
     PyObject *http_method_error, *http_url_error, *http_upgrade;
     PyObject *field_names[STATE_FIELD_NAMES]; /* bytes that came last, NULL */
+    PyObject *parser_names[STATE_PARSER_NAMES]; /* "on_url" */
+    PyObject *getattr;                          /* the builtin function */
 
     /* Names and constants. */
     PyObject *str_call_soon, *str_call_soon_threadsafe, *str_call_later;
