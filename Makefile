@@ -49,7 +49,7 @@ refleak: ## the leak registry: every type made and dropped a thousand times
 refcounts: ## the same where Python counts all references (python3-dbg)
 	.ci/run refcounts
 
-fuzz: ## a fuzzer: T=h1parse, h1events, header, decode or url for S=60 seconds
+fuzz: ## a fuzzer: T=h1parse, h1events, header, decode, url or client for S=60 seconds
 	$(MAKE) -s -C tests/fuzz TARGET=$(T) SECONDS=$(S)
 
 test-llhttp: ## the parser's tests on llhttp 9, or on the C sources of another in DIR

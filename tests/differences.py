@@ -133,8 +133,18 @@ DECIDED: list[tuple[str, str]] = [
     (
         r"httptools: we have cut, it refuses: HttpParserError (Invalid character in Content-Length"
         r"|Content-Length overflow|Content-Length can't be present.*|Duplicate Content-Length"
-        r"|Transfer-Encoding can't be present.*)",
+        r"|Transfer-Encoding can't be present.*|Invalid `Transfer-Encoding` header value)",
         "a message cut behind a bad framing field: we judge a field when its line is known to end",
+    ),
+    (
+        r"h11: we have (read|cut), it refuses: illegal request line.*",
+        "a request line without a version, as HTTP/0.9 had: httptools takes it too; or a CR, and "
+        "then nothing",
+    ),
+    (
+        r"httptools: we have (read|cut), it refuses: "
+        r"HttpParserInvalidURLError Unexpected char in url schema",
+        "a digit in a target's scheme (RFC 3986 3.1)",
     ),
     (
         r"h11: both read, but not the same fields",
