@@ -160,6 +160,7 @@ conn_drain(aif_conn *c)
     aif_conn_enter(c);
     c->state = AIF_CONN_DRAINING;
     c->drained = 0;
+    aif_conn_expect(c, 0);
     rc = aif_deadline_set(&c->pool->loop->deadlines, &c->drain, due);
     if (rc == 0) {
         rc = aif_stage_read(c->stage, 1);

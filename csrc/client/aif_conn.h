@@ -54,6 +54,7 @@ typedef struct aif_conn {
     unsigned pieces : 1;  /* ... and its body comes in pieces */
     unsigned broken : 1;  /* a write failed; the read side will tell */
     unsigned secure : 1;  /* the stage is tls */
+    unsigned patient : 1; /* the stage need not tell of a few bytes */
     char peer[72];
 } aif_conn;
 
@@ -76,6 +77,10 @@ int aif_conn_is_fresh(aif_conn *c, uint64_t now);
 
 /* Reading on or off, for back-pressure. */
 void aif_conn_read(aif_conn *c, int on);
+
+/* At least |n| bytes of the body are to come, and nobody looks at it before:
+ * see aif_stage_expect(). 0: tell of any byte. */
+void aif_conn_expect(aif_conn *c, size_t n);
 
 /* What the upload tells: all of the body has left; or a write has failed,
  * after which the fetch may be over. */

@@ -12,6 +12,12 @@
 /* Direct reads into the body's own memory pay from here on. */
 #define DIRECT_MIN (16u * 1024u)
 
+/* A body that is wanted whole: reads of less are no sign of a fast peer; what
+ * may stay in a socket until it is read; and in all of them together. */
+#define EXPECT_MIN (128u * 1024u)
+#define EXPECT_MAX (512u * 1024u)
+#define EXPECT_ALL (8u * 1024u * 1024u)
+
 /* ---- the exchange ------------------------------------------------------- */
 
 /* The message is whole. |silent| says that nothing came behind it. */
@@ -22,6 +28,7 @@ conn_complete(aif_conn *c, int silent)
     aif_pool *p = c->pool;
 
     c->fetch = NULL;
+    aif_conn_expect(c, 0);
     if (f != NULL) {
         aif_fetch_ref(f);
         f->conn = NULL;
@@ -45,6 +52,29 @@ conn_complete(aif_conn *c, int silent)
         aif_fetch_whole(f);
         aif_fetch_unref(f);
     }
+}
+
+/* Whoever wants all of a body need not wake up for each segment of it. While
+ * the bytes come faster than they are taken, the next read is left until there
+ * is a good deal of them, or what is left. */
+static void
+conn_wait_for_more(aif_conn *c, size_t len)
+{
+    const aif_fetch *f = c->fetch;
+    int64_t length;
+    uint64_t rest, most;
+
+    if (len < EXPECT_MIN || c->state != AIF_CONN_BUSY || f == NULL || !f->whole
+        || f->decode != NULL || !aif_h1parse_has_head(c->parser))
+    {
+        aif_conn_expect(c, 0);
+        return;
+    }
+    length = aif_h1parse_length(c->parser);
+    rest = length < 0 ? 0 : (uint64_t)length - c->drained;
+    most = EXPECT_ALL / (c->pool->busy > 0 ? c->pool->busy : 1);
+    most = most < EXPECT_MAX ? most : EXPECT_MAX;
+    aif_conn_expect(c, (size_t)(rest < most ? rest : most));
 }
 
 static void
@@ -74,6 +104,9 @@ on_read(void *user, const char *data, size_t len)
         }
         else if (aif_h1parse_is_done(c->parser)) {
             conn_complete(c, used == len);
+        }
+        else if (c->patient || len >= EXPECT_MIN) {
+            conn_wait_for_more(c, len);
         }
     }
     aif_conn_leave(c);
@@ -283,6 +316,18 @@ aif_conn_read(aif_conn *c, int on)
 {
     if (c->stage != NULL) {
         (void)aif_stage_read(c->stage, on);
+    }
+}
+
+void
+aif_conn_expect(aif_conn *c, size_t n)
+{
+    if (c->stage != NULL && (n > 0 || c->patient)) {
+        aif_stage_expect(c->stage, n);
+        c->patient = n > 0;
+        if (n > 0) {
+            aif_fetch_expect(c->fetch);
+        }
     }
 }
 

@@ -15,6 +15,9 @@
 /* How long the deadline of a fetch may lie ahead while no limit runs. */
 #define PLACE_NS (60ull * 1000u * 1000u * 1000u)
 
+/* How long bytes may lie in the socket because more are expected. */
+#define LULL_NS (50u * 1000u * 1000u)
+
 static void on_due(aif_deadline *d);
 
 aif_fetch *
@@ -90,8 +93,9 @@ earlier(uint64_t a, uint64_t b)
 static uint64_t
 present_due(const aif_fetch *f)
 {
-    return earlier(earlier(f->limits.total_due, f->acquire_due),
-                   earlier(f->wait_due, f->phase_due));
+    return earlier(earlier(earlier(f->limits.total_due, f->acquire_due),
+                           earlier(f->wait_due, f->phase_due)),
+                   f->lull_due);
 }
 
 /* One node serves all limits of a fetch. It is moved only towards an earlier
@@ -172,6 +176,12 @@ on_due(aif_deadline *d)
         fail_late(f, AIF_LIMIT_ACQUIRE);
     }
     else {
+        if (f->lull_due != 0 && f->lull_due <= now) {
+            f->lull_due = 0;
+            if (f->conn != NULL) {
+                aif_conn_expect(f->conn, 0);
+            }
+        }
         (void)hold_place(f, now); /* in the room that it has just left */
     }
 }
@@ -313,6 +323,23 @@ aif_fetch_read(aif_fetch *f)
      * fire too early. */
     if (f->phase_due != 0) {
         f->phase_due = due_after(f->limits.read, uv_hrtime());
+    }
+}
+
+/* The connection will not tell of a few bytes; should no more come, it has to
+ * be asked. */
+void
+aif_fetch_expect(aif_fetch *f)
+{
+    uint64_t now = uv_hrtime();
+
+    f->lull_due = now + LULL_NS;
+    if (aif_deadline_is_set(&f->deadline)) {
+        arm(f);
+    }
+    else if (hold_place(f, now) < 0) {
+        f->lull_due = 0;
+        aif_conn_expect(f->conn, 0);
     }
 }
 

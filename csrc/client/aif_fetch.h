@@ -123,6 +123,8 @@ struct aif_fetch {
     unsigned idempotent : 1;   /* may be sent twice (RFC 9110 9.2.2) */
     unsigned decode_body : 1;  /* undo Content-Encoding */
     unsigned close_after : 1;  /* the request says "Connection: close" */
+    unsigned whole : 1;        /* nobody looks at the body before all of it is
+                                  there; may be set at any time */
 
     /* To be read by the owner. */
     aif_trace trace;
@@ -148,6 +150,7 @@ struct aif_fetch {
     uint64_t acquire_due; /* of AIF_LIMIT_ACQUIRE; 0: none, as the next two */
     uint64_t wait_due;    /* of AIF_LIMIT_WAIT */
     uint64_t phase_due;   /* of |phase_limit| */
+    uint64_t lull_due;    /* when to look for fewer bytes than expected */
     aif_limit phase_limit;
     aif_decode *decode;
     aif_buf held; /* coded bytes that came and wait, from |held_at| on */
@@ -219,6 +222,7 @@ void aif_fetch_ready(aif_fetch *f, struct aif_conn *conn);
 void aif_fetch_sent(aif_fetch *f);
 void aif_fetch_again(aif_fetch *f);
 void aif_fetch_read(aif_fetch *f);
+void aif_fetch_expect(aif_fetch *f);
 int aif_fetch_on_head(aif_fetch *f, aif_h1parse *p);
 int aif_fetch_on_body(aif_fetch *f, const char *data, size_t len);
 void aif_fetch_on_chunk(aif_fetch *f);

@@ -68,6 +68,7 @@ typedef struct aif_stage_type {
     int (*probe)(aif_stage *s);
     int (*shutdown)(aif_stage *s);
     int (*socket)(aif_stage *s); /* NULL: there is more to it than a socket */
+    void (*expect)(aif_stage *s, size_t n); /* may be NULL */
     void (*close)(aif_stage *s);
 } aif_stage_type;
 
@@ -126,6 +127,17 @@ static inline int
 aif_stage_socket(aif_stage *s)
 {
     return s->type->socket == NULL ? -1 : s->type->socket(s);
+}
+
+/* At least |n| bytes will come, and their user is in no hurry: he need not be
+ * told before so many are there, the peer has ended, or the socket is full. 0,
+ * as at the beginning: tell of any byte. Only a hint. */
+static inline void
+aif_stage_expect(aif_stage *s, size_t n)
+{
+    if (s->type->expect != NULL) {
+        s->type->expect(s, n);
+    }
 }
 
 /* Says that no more bytes will be written (FIN, close_notify) once those that

@@ -476,6 +476,32 @@ tcp_read(aif_stage *s, int on)
     return 0;
 }
 
+/* Linux wakes nobody for less than SO_RCVLOWAT bytes, but for the end of the
+ * stream, and when the window is closed; so nothing can be waited for in vain.
+ * Elsewhere nobody has measured that it pays. */
+static void
+tcp_expect(aif_stage *s, size_t n)
+{
+#ifdef __linux__
+    aif_tcp *t = tcp_of(s);
+    int low = n < INT_MAX ? (int)n : INT_MAX;
+    int value = low > 0 ? low : 1;
+
+    if (low == t->low_water || t->is_pipe || t->closed || t->failed) {
+        return;
+    }
+    if (setsockopt(aif_tcp_fd(t), SOL_SOCKET, SO_RCVLOWAT, &value,
+                   sizeof(value))
+        == 0)
+    {
+        t->low_water = low;
+    }
+#else
+    (void)s;
+    (void)n;
+#endif
+}
+
 /* On the way of every request on a kept connection: one system call. */
 static int
 tcp_probe(aif_stage *s)
@@ -543,6 +569,7 @@ static const aif_stage_type tcp_type = {
     .probe = tcp_probe,
     .shutdown = tcp_shutdown,
     .socket = tcp_socket,
+    .expect = tcp_expect,
     .close = tcp_close,
 };
 

@@ -34,6 +34,7 @@ typedef struct aif_tcp {
     unsigned writing : 1;  /* the head of |writes| is with libuv */
     unsigned asking : 1;   /* inside on_space, where libuv bears no stop */
     unsigned gone : 1;     /* libuv has let go of the handle */
+    int low_water;         /* SO_RCVLOWAT as we set it; 0: as it was */
     int write_code;        /* why nothing more can be written; 0: it can */
     unsigned depth;        /* callbacks on the stack */
 } aif_tcp;

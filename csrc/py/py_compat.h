@@ -70,6 +70,24 @@ compat_set_exception(PyObject *exc)
 #    define COMPAT_INTERPRETERS {0, NULL} /* the end of the list */
 #endif
 
+/* Whether a reference count of 1 says that nobody else has an object. */
+#ifdef Py_GIL_DISABLED
+#    define COMPAT_SOLE_OWNER 0
+#else
+#    define COMPAT_SOLE_OWNER 1
+#endif
+
+/* |bytes|, which nobody else has, will get other content: its hash goes. The
+ * member is deprecated, but there is no function for it. */
+static inline void
+compat_bytes_forget(PyObject *bytes)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    ((PyBytesObject *)bytes)->ob_shash = -1;
+#pragma GCC diagnostic pop
+}
+
 /* The context that the calling thread is in, borrowed; NULL for none. There is
  * no function for it; the member has this name in all versions from 3.7 on. */
 static inline PyObject *

@@ -94,7 +94,7 @@ fetch_on_head(void *user, aif_fetch *f, aif_h1parse *p)
                 || (o->on_cookies && aif_header_find(h, "set-cookie", 0) >= 0)
                 || (status == 417 && o->policy != NULL && f->upload != NULL
                     && f->upload->unexpected);
-    r = response_new(self->wait.st, o, f, p);
+    r = response_new(self->wait.host, o, f, p);
     if (r == NULL) {
         PyErr_Clear();
         return AIF_ENOMEM;
@@ -280,6 +280,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
     f->body = self->view.buf;
     f->body_len = (size_t)self->view.len;
     f->upload = self->upload == NULL ? NULL : &self->upload->core;
+    f->whole = !o->stream;
 }
 
 /* The TLS part of the target. 0 or -1 with an exception. */
@@ -631,7 +632,9 @@ conclude(FetchObject *self, ResponseObject *r)
         raise_failure(self, &self->fetch->err);
         return -1;
     }
-    if (self->fetch != NULL && response_complete(r, self->fetch) < 0) {
+    if (self->fetch != NULL
+        && response_complete(r, self->wait.host, self->fetch) < 0)
+    {
         return -1;
     }
     rc = self->ask && self->options->policy != NULL ? ask_policy(self, r) : 1;

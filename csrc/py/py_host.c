@@ -446,6 +446,7 @@ host_close(HostObject *h)
     h->core = NULL;
     h->depth--;
     if (core != NULL) {
+        spare_fini(&h->spares);
         end_core(h->st, core);
     }
     if (raised != NULL) {
@@ -680,6 +681,7 @@ host_new(core_state *st, PyObject *loop)
                      uv_strerror(rc));
         goto fail;
     }
+    spare_init(&h->spares, h->core);
     h->core->user = h;
     h->core->on_wanted = on_wanted;
     h->on_timer = make_on_timer(h);

@@ -17,6 +17,7 @@
 #define PY_HOST_H
 
 #include "net/aif_loop.h"
+#include "py/py_spare.h"
 #include "py/py_wait.h"
 
 typedef struct HostObject {
@@ -58,6 +59,7 @@ typedef struct HostObject {
         : 1;          /* run_soon() was wanted and could not be asked for */
     unsigned fetches; /* under way, no result yet */
     unsigned bodies;  /* streamed bodies under way */
+    spare_set spares; /* while |core| is there */
 } HostObject;
 
 /* The host of the running loop, made if need be; borrowed. NULL with an

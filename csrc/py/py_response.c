@@ -21,9 +21,10 @@ reason_of(core_state *st, aif_slice s)
 }
 
 ResponseObject *
-response_new(core_state *st, OptionsObject *options, aif_fetch *f,
+response_new(HostObject *host, OptionsObject *options, aif_fetch *f,
              aif_h1parse *p)
 {
+    core_state *st = host->st;
     PyTypeObject *type = options->response_class;
     int64_t length = aif_h1parse_length(p);
     ResponseObject *r = (ResponseObject *)type->tp_alloc(type, 0);
@@ -53,7 +54,7 @@ response_new(core_state *st, OptionsObject *options, aif_fetch *f,
     if (r->length > 0
         && (!options->stream || r->length <= RESPONSE_HIGH_WATER))
     {
-        r->body = response_room(r->length);
+        r->body = response_room(host, r->length);
         if (r->body == NULL) {
             Py_DECREF(r);
             return NULL;

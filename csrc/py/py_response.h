@@ -73,11 +73,11 @@ typedef struct ResponseObject {
 
 /* A response of |options|' class for the head in |p|, whose fields it
  * takes. */
-ResponseObject *response_new(core_state *st, OptionsObject *options,
+ResponseObject *response_new(HostObject *host, OptionsObject *options,
                              aif_fetch *f, aif_h1parse *p);
 
 /* Memory for a body of |len| bytes, not filled. NULL with an exception. */
-PyObject *response_room(size_t len);
+PyObject *response_room(HostObject *host, size_t len);
 
 /* For a body that is not kept: -1 with an exception, else 0. */
 int response_check_kept(const ResponseObject *r);
@@ -90,7 +90,7 @@ int response_add(ResponseObject *r, const char *data, size_t len);
 int response_trim(ResponseObject *r);
 
 /* The body is whole: what |f| measured is kept. 0 or -1 with an exception. */
-int response_complete(ResponseObject *r, aif_fetch *f);
+int response_complete(ResponseObject *r, HostObject *host, aif_fetch *f);
 
 /* From here on |r| owns |f| and hears its upcalls. |upload|, which may be
  * NULL, is the request's body and memory of aif_mem; it goes to |r| too. */

@@ -39,10 +39,14 @@ advise(PyObject *bytes)
 }
 
 PyObject *
-response_room(size_t len)
+response_room(HostObject *host, size_t len)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)len);
+    PyObject *bytes = len < SPARE_MIN ? NULL : spare_take(&host->spares, len);
 
+    if (bytes != NULL) {
+        return bytes;
+    }
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)len);
     if (bytes != NULL && len >= HUGE_MIN) {
         advise(bytes);
     }
@@ -96,7 +100,7 @@ make_whole_room(ResponseObject *r)
     if (r->taken || r->length <= r->body_len + room(r)) {
         return;
     }
-    all = response_room(r->length);
+    all = response_room(r->host, r->length);
     if (all == NULL) {
         PyErr_Clear();
         return;
@@ -182,11 +186,17 @@ keep_facts(ResponseObject *r, aif_fetch *f)
 }
 
 int
-response_complete(ResponseObject *r, aif_fetch *f)
+response_complete(ResponseObject *r, HostObject *host, aif_fetch *f)
 {
+    int rc;
+
     keep_facts(r, f);
     r->whole = 1;
-    return response_trim(r);
+    rc = response_trim(r);
+    if (rc == 0) {
+        spare_keep(&host->spares, r->body);
+    }
+    return rc;
 }
 
 /* ---- streaming ---------------------------------------------------------- */
@@ -405,7 +415,8 @@ stream_on_space(void *user, aif_fetch *f, size_t *len)
     (void)f;
     if (r->reader != NULL && !r->reader_all && r->body == NULL) {
         /* The next piece, right to where it is handed out from. */
-        r->body = response_room(*len < PIECE_ROOM ? *len : PIECE_ROOM);
+        r->body =
+            response_room(r->host, *len < PIECE_ROOM ? *len : PIECE_ROOM);
         if (r->body == NULL) {
             PyErr_Clear();
         }
@@ -434,6 +445,9 @@ stream_on_done(void *user, aif_fetch *f, int code)
     keep_facts(r, f);
     if (code == 0 && !r->released) {
         r->whole = 1;
+        if (r->body != NULL && room(r) == 0) {
+            spare_keep(&r->host->spares, r->body);
+        }
     }
     else {
         r->failed = code != 0 && !r->released;
@@ -636,6 +650,7 @@ response_read(ResponseObject *r, int all)
     r->reader = (WaitObject *)Py_NewRef(w);
     r->reader_all = all ? 1 : 0;
     if (all) {
+        r->fetch->whole = 1;
         make_whole_room(r);
     }
     host_hold(r->host, w);

@@ -663,6 +663,92 @@ test_limit_read_after_resume(void)
     bench_close();
 }
 
+/* The first half comes at once, so that the connection is told of the rest
+ * only when there is a good deal of it; and then it comes slowly. */
+static void
+test_a_whole_body_that_slows_down(void)
+{
+    static char flood[1024 * 1024];
+    static const step slow[] = {REQUEST,
+                                SAY(OK_HEAD "Content-Length: 1048586\r\n\r\n"),
+                                {STEP_SAY, flood, sizeof(flood), 0},
+                                NAP(20),
+                                SAY("01234"),
+                                NAP(200),
+                                SAY("56789"),
+                                AGAIN};
+    static const step stuck[] = {
+        REQUEST,
+        SAY(OK_HEAD "Content-Length: 9000000\r\n\r\n"),
+        {STEP_SAY, flood, sizeof(flood), 0},
+        NAP(20),
+        SAY("01234"),
+        NAP(5000)};
+    static const step cut[] = {REQUEST,
+                               SAY(OK_HEAD "Content-Length: 9000000\r\n\r\n"),
+                               {STEP_SAY, flood, sizeof(flood), 0},
+                               NAP(20),
+                               SAY("01234"),
+                               CLOSE};
+    static char space[9000000];
+    call c;
+
+    bench_open();
+    SERVE(0, slow);
+    SERVE(1, stuck);
+    SERVE(2, cut);
+    for (unsigned i = 0; i < 3; i++) {
+        call_init(&c, i);
+        c.f->cbs = &direct_cbs;
+        c.f->whole = 1;
+        c.f->limits.read = 400 * MS;
+        c.space = space;
+        c.space_len = sizeof(space);
+        CHECK_EQ_INT(call_start(&c), 0);
+        call_end(&c, i == 0 ? 0 : i == 1 ? AIF_ETIMEOUT : AIF_ETRUNCATED);
+        CHECK(i != 1 || c.limit == AIF_LIMIT_READ);
+        CHECK_EQ_INT(c.body_len, sizeof(flood) + (i == 0 ? 10 : 5));
+    }
+    bench_close();
+}
+
+/* The next exchange on such a connection is told of any byte. */
+static void
+test_a_whole_body_and_then_a_small_one(void)
+{
+    static char flood[1024 * 1024];
+    static const step script[] = {
+        REQUEST,
+        SAY(OK_HEAD "Content-Length: 1048576\r\n\r\n"),
+        {STEP_SAY, flood, sizeof(flood), 0},
+        REQUEST,
+        DRIP(OK("2", "hi")),
+        AGAIN};
+    static char space[sizeof(flood)];
+    call c;
+
+    bench_open();
+    SERVE(0, script);
+    for (unsigned i = 0; i < 4; i++) {
+        call_init(&c, 0);
+        c.f->whole = 1;
+        if (i % 2 == 0) {
+            c.f->cbs = &direct_cbs;
+            c.space = space;
+            c.space_len = sizeof(space);
+            CHECK_EQ_INT(call_start(&c), 0);
+            call_end(&c, 0);
+            CHECK_EQ_INT(c.body_len, sizeof(flood));
+        }
+        else {
+            CHECK_EQ_INT(call_start(&c), 0);
+            call_good(&c, "hi");
+            CHECK(c.reused);
+        }
+    }
+    bench_close();
+}
+
 static void
 test_direct_reads(void)
 {
@@ -1111,6 +1197,8 @@ main(void)
         CHECK_TEST(test_limit_read_spares_sending),
         CHECK_TEST(test_pause_and_resume),
         CHECK_TEST(test_limit_read_after_resume),
+        CHECK_TEST(test_a_whole_body_that_slows_down),
+        CHECK_TEST(test_a_whole_body_and_then_a_small_one),
         CHECK_TEST(test_direct_reads),
         CHECK_TEST(test_max_body),
         CHECK_TEST(test_trailer),

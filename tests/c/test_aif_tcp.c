@@ -894,6 +894,77 @@ test_nobody_listens(void)
     end(&p);
 }
 
+/* -- What is expected ---------------------------------------------------- */
+
+/* Where the kernel can be told: nothing is said of less than what is to come,
+ * unless it is the end. */
+static void
+test_expect(void)
+{
+#ifdef __linux__
+    peer p;
+    char piece[600] = "";
+
+    begin(&p, 4096);
+    CHECK_EQ_INT(aif_stage_read(&p.tcp->stage, 1), 0);
+    aif_stage_expect(&p.tcp->stage, 1000);
+    CHECK_EQ_INT(send(p.fd, piece, 400, 0), 400);
+    settle();
+    CHECK_EQ_INT(p.reads, 0);
+    CHECK_EQ_INT(send(p.fd, piece, 600, 0), 600);
+    UNTIL(p.in_len == 1000);
+    CHECK_EQ_INT(p.reads, 1);
+    /* It changes its mind: what is there is told of. */
+    CHECK_EQ_INT(send(p.fd, piece, 10, 0), 10);
+    settle();
+    CHECK_EQ_INT(p.reads, 1);
+    aif_stage_expect(&p.tcp->stage, 0);
+    UNTIL(p.in_len == 1010);
+    CHECK_EQ_INT(send(p.fd, piece, 1, 0), 1);
+    UNTIL(p.in_len == 1011);
+    /* The end comes sooner, and so do the bytes in front of it. */
+    aif_stage_expect(&p.tcp->stage, 1000);
+    CHECK_EQ_INT(send(p.fd, piece, 10, 0), 10);
+    CHECK_EQ_INT(shutdown(p.fd, SHUT_WR), 0);
+    UNTIL(p.eofs == 1);
+    CHECK_EQ_INT(p.in_len, 1021);
+    end(&p);
+
+    begin(&p, 100);
+    CHECK_EQ_INT(aif_stage_read(&p.tcp->stage, 1), 0);
+    aif_stage_expect(&p.tcp->stage, 1000);
+    reset_by_peer(&p);
+    UNTIL(p.fails == 1);
+    aif_stage_expect(&p.tcp->stage, 0); /* harmless by now */
+    end(&p);
+#endif
+}
+
+/* More than a socket ever holds is not waited for in vain. */
+static void
+test_expect_too_much(void)
+{
+    peer p;
+    char *body = big_body();
+    size_t sent = 0;
+    ssize_t n;
+
+    begin(&p, BIG);
+    CHECK_EQ_INT(aif_stage_read(&p.tcp->stage, 1), 0);
+    CHECK_EQ_INT(fcntl(p.fd, F_SETFL, O_NONBLOCK), 0);
+    aif_stage_expect(&p.tcp->stage, (size_t)1 << 40);
+    while (sent < BIG) {
+        n = send(p.fd, body + sent, BIG - sent, 0);
+        sent += n > 0 ? (size_t)n : 0;
+        settle();
+    }
+    aif_stage_expect(&p.tcp->stage, 0);
+    UNTIL(p.in_len == BIG);
+    CHECK_EQ_INT(memcmp(p.in, body, BIG), 0);
+    aif_mem_free(body);
+    end(&p);
+}
+
 /* -- Shutdown ----------------------------------------------------------- */
 
 static void
@@ -1108,6 +1179,8 @@ test_all(void)
     test_stop_reading(IN_READ);
     test_stop_and_go_in_space();
     test_nobody_listens();
+    test_expect();
+    test_expect_too_much();
     test_shutdown();
     test_failing_beginnings();
     test_unconnected();
