@@ -142,6 +142,14 @@ if TYPE_CHECKING:
         ClientMiddlewareType,
         SocketFactoryType,
     )
+    from .websocket import (
+        ClientWebSocketResponse,
+        ClientWSTimeout,
+        WebSocketError,
+        WSCloseCode,
+        WSMessage,
+        WSMsgType,
+    )
 
 __all__ = (
     "AddrInfoType",
@@ -175,6 +183,8 @@ __all__ = (
     "ClientSSLError",
     "ClientSession",
     "ClientTimeout",
+    "ClientWSTimeout",
+    "ClientWebSocketResponse",
     "ConnectionTimeoutError",
     "ContentTypeError",
     "CookieJar",
@@ -242,8 +252,12 @@ __all__ = (
     "UnixConnector",
     "UploadAbortedError",
     "UploadTracker",
+    "WSCloseCode",
+    "WSMessage",
     "WSMessageTypeError",
+    "WSMsgType",
     "WSServerHandshakeError",
+    "WebSocketError",
     "content_disposition_filename",
     "create_connection",
     "create_unix_connection",
@@ -344,6 +358,12 @@ _LATE = {
     "ServerSentEvent": "sse",
     "StreamResponse": "streaming",
     "stream": "streaming",
+    "ClientWSTimeout": "websocket",
+    "ClientWebSocketResponse": "websocket",
+    "WSCloseCode": "websocket",
+    "WSMessage": "websocket",
+    "WSMsgType": "websocket",
+    "WebSocketError": "websocket",
     "create_connection": "transport",
     "create_unix_connection": "transport",
     "open_connection": "transport",
@@ -360,6 +380,7 @@ _SUBMODULES = frozenset(
         "client_exceptions",
         "client_proto",
         "client_reqrep",
+        "client_ws",
         "connector",
         "cookiejar",
         "formdata",
@@ -367,6 +388,7 @@ _SUBMODULES = frozenset(
         "helpers",
         "http",
         "http_exceptions",
+        "http_websocket",
         "multipart",
         "payload",
         "resolver",
@@ -390,7 +412,9 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-_SERVER = frozenset(("GunicornUVLoopWebWorker", "GunicornWebWorker", "test_utils", "web", "worker"))
+_SERVER = frozenset(
+    ("GunicornUVLoopWebWorker", "GunicornWebWorker", "pytest_plugin", "test_utils", "web", "worker")
+)
 
 
 def __dir__() -> list[str]:

@@ -78,6 +78,19 @@ class Upload:
     def fail(self, exc: BaseException, /) -> None: ...  # the request fails with it
 
 @final
+class Dial:
+    """A connection that the program makes. One of the methods, once: what they do
+    when nobody wants the connection any more is nothing."""
+
+    wanted: bool
+    # A connected, non-blocking socket, which from here on is the engine's: True.
+    # False: it was not taken. |veiled|: who is behind it speaks TLS for us.
+    def connected(self, fd: int, family: int, veiled: bool, /) -> bool: ...
+    # Dials these address literals, with commas between them.
+    def aim(self, addresses: str, port: int, /) -> bool: ...
+    def fail(self, exc: BaseException, /) -> None: ...  # the request fails with it
+
+@final
 class FileRead(Wait[bytes]):
     """A part of a file to come."""
 
@@ -120,10 +133,9 @@ class Options:
         # when first needed, or the context itself.
         tls_context: Any = None,
         server_hostname: str | None = None,
-        # Where new connections go instead of to what the host's name resolves to:
-        # address literals with commas between them, and a port (0: the URL's).
-        addresses: str | None = None,
-        address_port: int = 0,
+        # Called with a Dial where a request needs a new connection; it gives the
+        # task that makes one, which is cancelled when nobody wants it any more.
+        dialer: Callable[[Dial], Any] | None = None,
         # False: connect to public addresses alone, whatever names resolve to.
         allow_private: bool = True,
         http10: bool = False,

@@ -11,16 +11,20 @@ from .context import RequestContextManager as _RequestContextManager
 from .session import ClientSession
 from .sessionless import request
 from .timeouts import DEFAULT_TIMEOUT, ClientTimeout
+from .websocket import DEFAULT_WS_CLIENT_TIMEOUT, ClientWebSocketResponse, ClientWSTimeout
 
 _BaseRequestContextManager = _RequestContextManager
 
 __all__ = (
     "DEFAULT_TIMEOUT",
+    "DEFAULT_WS_CLIENT_TIMEOUT",
     "URL",
     "BaseConnector",
     "ClientResponse",
     "ClientSession",
     "ClientTimeout",
+    "ClientWSTimeout",
+    "ClientWebSocketResponse",
     "ConnectionKey",
     "Fingerprint",
     "RequestInfo",

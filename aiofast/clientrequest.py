@@ -89,6 +89,7 @@ class ClientRequest:
         self._ssl = ssl
         self._traces = traces or []
         self.dns_signals = True  # a resolver of the connector sends them itself
+        self.permitted = False  # the session waits for the connector's leave
         self._body: Any = None
         self._skip = {str(name).lower() for name in skip_auto_headers or ()}
         self.update_headers(headers)

@@ -71,3 +71,66 @@ def _peername(peer: str) -> Any:
     if host.startswith("["):
         return host[1:-1], int(port), 0, 0
     return host, int(port)
+
+
+class Permit:
+    """What connect() gives to a subclass that waits for it: the leave to go on. The
+    engine then takes a connection that is kept, or has one made."""
+
+    transport = protocol = None
+    closed = False
+
+    def __init__(self, connector: Any) -> None:
+        self._connector = connector
+
+    def add_callback(self, callback: Any) -> None:
+        """Not called: the connection is the response's."""
+
+    def release(self) -> None:
+        """There is nothing to give back."""
+
+    close = release
+
+
+class OpenConnection:
+    """A connection that the program asked a connector for, and closes itself."""
+
+    def __init__(self, key: Any, protocol: Any) -> None:
+        self._key = key
+        self._protocol = protocol
+        self._callbacks: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"Connection<{self._key}>"
+
+    @property
+    def protocol(self) -> Any:
+        """The asyncio protocol; None once closed."""
+        return self._protocol
+
+    @property
+    def transport(self) -> Any:
+        """The asyncio transport; None once closed."""
+        return None if self._protocol is None else self._protocol.transport
+
+    @property
+    def closed(self) -> bool:
+        """True once closed, by whom ever."""
+        transport = self.transport
+        return transport is None or transport.is_closing()
+
+    def add_callback(self, callback: Any) -> None:
+        """|callback| is called when it is closed."""
+        if callback is not None:
+            self._callbacks.append(callback)
+
+    def close(self) -> None:
+        """Closes it."""
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+        transport, self._protocol = self.transport, None
+        if transport is not None:
+            transport.close()
+
+    release = close

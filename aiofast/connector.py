@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from os import fspath
-from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from . import _core
+from .dialing import HOOKS, OWN, means_of, refuse_hooks, within
+from .errors import UnixClientConnectorError
 from .outgoing import Unset
-from .parameters import merged_ssl, refuse
+from .parameters import merged_ssl
 from .settings import tls_context
+from .tcpdialing import TCPDialing
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Callable
     from os import PathLike
     from types import TracebackType
     from typing import Self
 
     from ._core import Pool, Wait
-    from .abc import AbstractResolver, ResolveResult
+    from .abc import AbstractResolver
+    from .client_proto import ResponseHandler
     from .clientrequest import ClientRequest
+    from .timeouts import ClientTimeout
     from .tracing import Trace
+    from .typedefs import SocketFactoryType
 
 __all__ = ("BaseConnector", "NamedPipeConnector", "TCPConnector", "UnixConnector")
 
@@ -40,8 +48,7 @@ class BaseConnector:
     """
 
     ssl: Any = True
-    resolves = False  # by a resolver of its own, which may wait
-    allowed_protocol_schema_set = frozenset(("", "http", "https"))
+    allowed_protocol_schema_set = frozenset(("", "http", "https", "ws", "wss"))
 
     def __init__(
         self,
@@ -67,8 +74,11 @@ class BaseConnector:
                 DeprecationWarning,
                 stacklevel=3,
             )
+        refuse_hooks(self)
         self._keepalive_timeout = keepalive_timeout
-        self._loop = loop
+        self._given_loop = loop or _running_loop()
+        self._timeout_ceil_threshold = timeout_ceil_threshold
+        self._relayed: WeakSet[Any] = WeakSet()  # transports behind the engine's sockets
         self._limit = _count("limit", limit or 0)
         self._limit_per_host = _count("limit_per_host", limit_per_host)
         self._force_close = bool(force_close)
@@ -84,6 +94,47 @@ class BaseConnector:
     def pool(self) -> Pool:
         """The engine's pool."""
         return self._pool
+
+    @property
+    def dials(self) -> bool:
+        """True if it makes connections by means of its own, or wants to be asked."""
+        return means_of(self) is not None or OWN.replaced(self, "connect", "_get_ssl_context")
+
+    @property
+    def _loop(self) -> AbstractEventLoop:
+        """The loop that it was made in, else the running one."""
+        from asyncio import get_running_loop
+
+        return self._given_loop or get_running_loop()
+
+    @property
+    def _factory(self) -> Callable[[], ResponseHandler]:
+        """Makes the protocol of a connection that the program opens."""
+        from .client_proto import ResponseHandler
+
+        return partial(ResponseHandler, loop=self._loop)
+
+    @property
+    def _closed(self) -> bool:
+        return self._pool.closed
+
+    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Any:
+        """A connection for |req|. For a request of a session it stands for the one
+        that the engine will use, so that a subclass can do something before or after;
+        else it is a new one, which `transport` and `protocol` are of."""
+        from .connection import OpenConnection, Permit
+
+        if req.permitted:
+            return Permit(self)
+        protocol = await self._create_connection(req, traces, timeout)
+        return OpenConnection(req.connection_key, protocol)
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> ResponseHandler:
+        """Opens a connection for |req|: what a subclass may do in its own way. Without
+        one the engine does it, and this is not called."""
+        raise NotImplementedError
 
     @property
     def closed(self) -> bool:
@@ -109,10 +160,12 @@ class BaseConnector:
         """Connections open, idle, busy, dialing, and requests waiting."""
         return self._pool.stats()
 
-    def close(self, *, abort_ssl: bool = False) -> Wait[None]:
+    def close(self, *, abort_ssl: bool = False) -> Wait[None] | Task[None]:
         """Ends every request and connection at once. Awaiting the result is not
         needed."""
         self._pool.close()
+        for transport in list(self._relayed):
+            transport.abort()
         return _core.done(None)
 
     def __enter__(self) -> Self:
@@ -133,12 +186,8 @@ class BaseConnector:
     ) -> None:
         await self.close()
 
-    async def addresses_of(self, request: ClientRequest, traces: list[Trace]) -> dict[str, Any]:
-        """Where |request| is to go, as settings of the engine: by its own means."""
-        return {}
 
-
-class TCPConnector(BaseConnector):
+class TCPConnector(TCPDialing, BaseConnector):
     """Connections over TCP.
 
     use_dns_cache, ttl_dns_cache: keep addresses, for 10 s; None: for ever.
@@ -146,11 +195,18 @@ class TCPConnector(BaseConnector):
     ssl: as for a request; what requests do not override.
     local_addr: (host, port) to connect from.
     happy_eyeballs_delay: seconds until the next address is tried beside the one
-        before (RFC 8305), 0.25; None: one after the other.
+        before (RFC 8305), 0.25; None: one after the other. interleave: how many of
+        the first family come before the other's first.
+    socket_factory: called with (family, type, proto, "", address), makes the socket.
+    resolver: an AbstractResolver that names are looked up with.
     allow_private: False refuses every address that is not the public Internet's,
         whatever a session or request says: PrivateAddressError.
-    The rest as BaseConnector.
+    The rest as BaseConnector. Subclasses may have their own _resolve_host(),
+    _create_connection(), _create_direct_connection(), _wrap_create_connection(),
+    _get_ssl_context() and connect(): each new connection is made by those then.
     """
+
+    allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"tcp"}
 
     def __init__(
         self,
@@ -174,12 +230,14 @@ class TCPConnector(BaseConnector):
         enable_cleanup_closed: bool = False,
         loop: AbstractEventLoop | None = None,
         timeout_ceil_threshold: float = 5,
+        socket_factory: SocketFactoryType | None = None,
         ssl_shutdown_timeout: Any = _UNSET,
         allow_private: bool = True,
-        **unsupported: Any,
     ) -> None:
-        refuse("TCPConnector", unsupported, _LATER)
-
+        if socket_factory is not None and not callable(socket_factory):
+            raise TypeError(f"socket_factory must be a function, not {socket_factory!r}")
+        if socket_factory is not None and not allow_private:
+            raise ValueError("allow_private=False and socket_factory do not go together")
         ssl = merged_ssl(ssl, verify_ssl, ssl_context, fingerprint)
         tls_context(ssl)  # TypeError now rather than at the first request
         if ssl_shutdown_timeout is not _UNSET:
@@ -207,14 +265,14 @@ class TCPConnector(BaseConnector):
         self.ssl = True if ssl is None else ssl
         self._ssl = self.ssl
         self._family = int(family)
-        self._use_dns_cache = bool(use_dns_cache)
-        self._resolver = resolver
-        self.resolves = (
-            resolver is not None or type(self)._resolve_host is not TCPConnector._resolve_host
+        self._ssl_shutdown_timeout = (
+            None if ssl_shutdown_timeout is _UNSET else ssl_shutdown_timeout
         )
-        self._ttl = ttl if use_dns_cache else 0.0
-        self._names_kept = max(1, dns_cache_max_size)
-        self._names: dict[tuple[str, int], tuple[float, list[ResolveResult]]] = {}
+        self._local_addr = local_addr
+        self._happy_eyeballs_delay = happy_eyeballs_delay
+        self._interleave = interleave
+        self._socket_factory = socket_factory
+        self._take_resolver(resolver, use_dns_cache, ttl_dns_cache, dns_cache_max_size)
 
     @classmethod
     def over(cls, pool: Pool) -> TCPConnector:
@@ -229,61 +287,18 @@ class TCPConnector(BaseConnector):
         if (host is None) is not (port is None):
             raise ValueError("either both host and port or none of them are allowed")
         if host is None or port is None:
-            self._names.clear()
+            self._cached_hosts.clear()
         else:
-            self._names.pop((host, port), None)
+            self._cached_hosts.remove((host, port))
 
-    async def _resolve_host(
-        self, host: str, port: int, traces: list[Trace] | None = None
-    ) -> list[ResolveResult]:
-        """The addresses of |host|: libraries override it. OSError."""
-        from .resolver import ThreadedResolver
-        from .tracing import tell
-
-        key = (host, port)
-        traces = traces or []
-        kept = self._names.get(key)
-        if kept is not None and kept[0] > monotonic():
-            await tell(traces, "on_dns_cache_hit", host)
-            return kept[1]
-        if self._use_dns_cache:
-            await tell(traces, "on_dns_cache_miss", host)
-        if self._resolver is None:
-            self._resolver = ThreadedResolver()
-        await tell(traces, "on_dns_resolvehost_start", host)
-        found = await self._resolver.resolve(host, port, family=self._family)  # type: ignore[arg-type]
-        await tell(traces, "on_dns_resolvehost_end", host)
-        if self._ttl and found:
-            if len(self._names) >= self._names_kept:
-                del self._names[next(iter(self._names))]
-            self._names[key] = monotonic() + self._ttl, found
-        return found
-
-    async def addresses_of(self, request: ClientRequest, traces: list[Trace]) -> dict[str, Any]:
-        """What the resolver says about the host of |request|, as settings of the
-        engine. ClientConnectorDNSError."""
-        from .cookiescope import is_address
-        from .errors import ClientConnectorDNSError
-
-        request.dns_signals = False
-        host, port = request.host.removesuffix("."), request.port or 0
-        if is_address(host):
-            return {}
-        try:
-            found = await self._resolve_host(host, port, traces=traces)
-            if not found:
-                raise OSError(None, f"the resolver found no address of {host}")
-        except OSError as error:
-            if error.errno is None and isinstance(error, TimeoutError):
-                raise
-            raise ClientConnectorDNSError(request.connection_key, error) from error
-        literals = [str(one["host"]) for one in found]
-        return {"addresses": ",".join(literals), "address_port": int(found[0]["port"] or port)}
-
-    def close(self, *, abort_ssl: bool = False) -> Wait[None]:
-        """As BaseConnector.close(); a resolver that it made itself is closed."""
-        self._names.clear()
-        return super().close(abort_ssl=abort_ssl)
+    def close(self, *, abort_ssl: bool = False) -> Wait[None] | Task[None]:
+        """As BaseConnector.close(); a resolver that it made itself is closed, and
+        lookups that run for nobody are cancelled."""
+        if self.closed:
+            return super().close(abort_ssl=abort_ssl)
+        self._cached_hosts.clear()
+        closed = super().close(abort_ssl=abort_ssl)
+        return self._end_lookups() or closed
 
     @property
     def family(self) -> int:
@@ -314,8 +329,26 @@ class UnixConnector(BaseConnector):
             force_close=force_close,
             limit=limit,
             limit_per_host=limit_per_host,
+            loop=loop,
             unix_path=self._path,
         )
+
+    allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"unix"}
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> ResponseHandler:
+        """A connection that asyncio opens. UnixClientConnectorError."""
+        loop = self._loop
+        try:
+            opened = loop.create_unix_connection(self._factory, self._path)
+            _, protocol = await within(timeout.sock_connect, opened)
+        except OSError as error:
+            if error.errno is None and isinstance(error, TimeoutError):
+                raise
+            raise UnixClientConnectorError(self._path, req.connection_key, error) from error
+        found: ResponseHandler = protocol
+        return found
 
     @property
     def path(self) -> str:
@@ -339,4 +372,18 @@ class NamedPipeConnector(BaseConnector):
         raise RuntimeError("Named Pipes only available in proactor loop under windows")
 
 
-_LATER = frozenset(("socket_factory",))
+def _running_loop() -> AbstractEventLoop | None:
+    from asyncio import get_running_loop
+
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def is_hooked() -> bool:
+    """True if somebody has put methods of his own into TCPConnector, as tests do."""
+    return any(OWN.differs(TCPConnector, name) for name in HOOKS)
+
+
+OWN.learn(BaseConnector, TCPDialing, TCPConnector, UnixConnector)

@@ -25,7 +25,6 @@ LATER_IN_SESSION = frozenset(
     (
         "proxy",
         "proxy_auth",
-        "ws_response_class",
     )
 )
 

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 __all__ = ("connect", "connect_unix", "find")
 
 Info = tuple[Any, Any, int, str, Any]  # one row of getaddrinfo()
+Make = Callable[[Info], socket.socket]
 Attempts = list[list[OSError]]  # the errors of each address that was tried
 
 
@@ -36,15 +37,17 @@ async def connect(
     delay: float | None,
     interleave: int | None,
     all_errors: bool,
+    make: Make | None = None,
 ) -> socket.socket:
-    """A socket that is connected to one of |infos|."""
+    """A socket that is connected to one of |infos|; |make| makes the sockets."""
     if interleave:
         infos = _by_turns(infos, interleave)
     attempts: Attempts = []
+    make = make or _socket
     if delay is None:
-        sock = await _one_by_one(attempts, infos, local)
+        sock = await _one_by_one(attempts, infos, local, make)
     else:
-        sock = await _race(attempts, infos, local, delay)
+        sock = await _race(attempts, infos, local, delay, make)
     if sock is not None:
         return sock
     errors = [error for attempt in attempts for error in attempt]
@@ -120,16 +123,20 @@ def _by_turns(infos: Sequence[Info], first: int) -> list[Info]:
 
 
 async def _one_by_one(
-    attempts: Attempts, infos: Sequence[Info], local: Sequence[Info] | None
+    attempts: Attempts, infos: Sequence[Info], local: Sequence[Info] | None, make: Make
 ) -> socket.socket | None:
     for info in infos:
         with contextlib.suppress(OSError):
-            return await _try(attempts, info, local)
+            return await _try(attempts, info, local, make)
     return None
 
 
 async def _race(
-    attempts: Attempts, infos: Sequence[Info], local: Sequence[Info] | None, delay: float
+    attempts: Attempts,
+    infos: Sequence[Info],
+    local: Sequence[Info] | None,
+    delay: float,
+    make: Make,
 ) -> socket.socket | None:
     """Starts an address |delay| seconds after the last one, or once that has failed; the
     first to connect wins (RFC 8305 5)."""
@@ -139,7 +146,7 @@ async def _race(
     try:
         while waiting or running:
             if waiting:
-                running.add(loop.create_task(_try(attempts, waiting.pop(0), local)))
+                running.add(loop.create_task(_try(attempts, waiting.pop(0), local, make)))
             done, _ = await asyncio.wait(
                 running,
                 timeout=delay if waiting else None,
@@ -181,13 +188,19 @@ async def _call_off(running: set[asyncio.Task[socket.socket]]) -> None:
                 sock.close()
 
 
-async def _try(attempts: Attempts, info: Info, local: Sequence[Info] | None) -> socket.socket:
-    family, kind, proto, _, address = info
+def _socket(info: Info) -> socket.socket:
+    return socket.socket(family=info[0], type=info[1], proto=info[2])
+
+
+async def _try(
+    attempts: Attempts, info: Info, local: Sequence[Info] | None, make: Make
+) -> socket.socket:
+    family, address = info[0], info[4]
     errors: list[OSError] = []
     attempts.append(errors)
     sock = None
     try:
-        sock = socket.socket(family=family, type=kind, proto=proto)
+        sock = make(info)
         sock.setblocking(False)
         if local is not None:
             _bind(sock, family, local, errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from asyncio import get_running_loop
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .abc import AbstractResolver, ResolveResult
@@ -12,9 +13,49 @@ from .abc import AbstractResolver, ResolveResult
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-__all__ = ("AsyncResolver", "DefaultResolver", "ThreadedResolver")
+__all__ = ("AddressCache", "AsyncResolver", "DefaultResolver", "ThreadedResolver")
 
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class AddressCache:
+    """The addresses of hosts, each for |ttl| seconds (None: for ever); of more than
+    |max_size| hosts those that were used least lately go. Each look turns the list by
+    one, so that connections are spread."""
+
+    def __init__(self, ttl: float | None = None, max_size: int = 1000) -> None:
+        self._ttl = ttl
+        self._max_size = max_size
+        self._kept: dict[tuple[str, int], tuple[float, list[ResolveResult], int]] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._kept
+
+    def add(self, key: tuple[str, int], addrs: list[ResolveResult]) -> None:
+        """Keeps |addrs| for a host and port."""
+        self._kept.pop(key, None)
+        self._kept[key] = monotonic(), list(addrs), 0
+        if len(self._kept) > self._max_size:
+            del self._kept[next(iter(self._kept))]
+
+    def remove(self, key: tuple[str, int]) -> None:
+        """Forgets them."""
+        self._kept.pop(key, None)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._kept.clear()
+
+    def next_addrs(self, key: tuple[str, int]) -> list[ResolveResult]:
+        """The addresses, from the next one on. KeyError."""
+        since, addrs, turn = self._kept.pop(key)
+        self._kept[key] = since, addrs, (turn + 1) % (len(addrs) or 1)
+        return addrs[turn:] + addrs[:turn]
+
+    def expired(self, key: tuple[str, int]) -> bool:
+        """True if they are too old. KeyError."""
+        since = self._kept[key][0]
+        return self._ttl is not None and since + self._ttl < monotonic()
 
 
 class ThreadedResolver(AbstractResolver):

@@ -97,6 +97,7 @@ class ClientSession(SessionRequests):
         json_serialize_bytes: Callable[[Any], bytes] | None = None,
         request_class: type[ClientRequest] | None = None,
         response_class: type[ClientResponse] = ClientResponse,
+        ws_response_class: type[Any] | None = None,
         version: HttpVersion = HttpVersion11,
         cookie_jar: Any = None,
         connector_owner: bool = True,
@@ -153,6 +154,7 @@ class ClientSession(SessionRequests):
         self._read_bufsize = read_bufsize
         self._version = version
         self._response_class = response_class
+        self._ws_response_class = ws_response_class  # for programs to read: none is made yet
         self._trace_configs = trace_configs or []
         for config in self._trace_configs:
             config.freeze()
@@ -192,6 +194,10 @@ class ClientSession(SessionRequests):
             self._source_traceback = traceback.extract_stack(sys._getframe(2))
         self._made = connector
         self._pool: _core.Pool | None
+        if connector is None and _is_hooked():
+            from .connector import TCPConnector
+
+            self._made = connector = TCPConnector()
         if connector is None:
             self._pool, self._ssl = _core.Pool(), True
         elif connector.closed:
@@ -202,9 +208,7 @@ class ClientSession(SessionRequests):
     def _take_request_class(self, request_class: type[ClientRequest] | None) -> None:
         self._given_request_class = request_class
         # What must be able to wait between two steps goes a way of its own.
-        self._in_steps = request_class is not None or (
-            self._made is not None and self._made.resolves
-        )
+        self._in_steps = request_class is not None or (self._made is not None and self._made.dials)
 
     def _prepare(self) -> None:
         """Builds the options from the settings and the default headers."""
@@ -333,7 +337,9 @@ class ClientSession(SessionRequests):
 
     def ws_connect(self, url: StrOrURL, **kwargs: Any) -> NoReturn:
         """WebSockets are not there yet. NotImplementedError."""
-        raise NotImplementedError("WebSockets are not there yet")
+        from .websocket import refuse_websocket
+
+        refuse_websocket()
 
     @as_coroutine_function
     def _request(
@@ -478,6 +484,14 @@ def _running_loop() -> AbstractEventLoop | None:
         return get_running_loop()
     except RuntimeError:
         return None
+
+
+def _is_hooked() -> bool:
+    """True if somebody has put methods of his own into TCPConnector, as tests do."""
+    import sys
+
+    module = sys.modules.get("aiofast.connector")
+    return module is not None and bool(module.is_hooked())
 
 
 def _resolving(

@@ -256,7 +256,7 @@ class Steps:
         body = request._body
         settings = self.settings | self._ssl(request) | {"raise_for_status": False}
         options = session._override(settings, None)
-        changes: dict[str, Any] = {"defaults": (), **await self._addresses(request)}
+        changes: dict[str, Any] = {"defaults": (), **await self._dialer(request)}
         if self.due is not None:
             changes["total"] = max(self.due - time.monotonic(), 0.001)
         options = derive(options, **changes)
@@ -280,15 +280,26 @@ class Steps:
         return response
 
     def _ssl(self, request: ClientRequest) -> dict[str, Any]:
+        connector = self.session._made
+        if connector is not None and request.is_ssl():
+            from .dialing import OWN
+
+            if OWN.replaced(connector, "_get_ssl_context") and request.ssl is True:
+                return {"ssl": connector._get_ssl_context(request)}
         return {} if request.ssl is True else {"ssl": request.ssl}
 
-    async def _addresses(self, request: ClientRequest) -> dict[str, Any]:
-        """Where the host is, by the connector's own resolver."""
+    async def _dialer(self, request: ClientRequest) -> dict[str, Any]:
+        """Who makes a new connection, if it is not the engine; asks the connector."""
         connector = self.session._made
-        if connector is None or not connector.resolves:
+        if connector is None or not connector.dials:
             return {}
-        found: dict[str, Any] = await connector.addresses_of(request, self.traces)
-        return found
+        from .dialing import OWN, asked, dialer_for
+
+        timeout = timeout_from(self.settings.get("timeout", self.session.timeout))
+        if OWN.replaced(connector, "connect"):
+            await asked(connector, request, self.traces, timeout)
+        dialer = dialer_for(connector, request, self.traces, timeout)
+        return {} if dialer is None else {"dialer": dialer}
 
     # --- the end ---
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         read: float | None
 
 
-class _AttrsFields:
+class AttrsFields:
     """`__attrs_attrs__`, made when the attrs library asks for it.
 
     attr.evolve(), attr.asdict() and attr.fields() work on a class that has
@@ -31,14 +31,63 @@ class _AttrsFields:
             import attr
         except ImportError as error:
             raise AttributeError("__attrs_attrs__") from error
-        defaults = {name: attr.ib(default=None) for name in ClientTimeout.__slots__}
-        defaults["ceil_threshold"] = attr.ib(default=5)
-        fields = attr.make_class("ClientTimeout", defaults).__attrs_attrs__  # type: ignore[attr-defined]
+        names: tuple[str, ...] = owner.__match_args__  # type: ignore[attr-defined]
+        defaults = {name: attr.ib(default=None) for name in names}
+        if "ceil_threshold" in defaults:
+            defaults["ceil_threshold"] = attr.ib(default=5)
+        fields = attr.make_class(owner.__name__, defaults).__attrs_attrs__  # type: ignore[attr-defined]
         owner.__attrs_attrs__ = fields  # type: ignore[attr-defined]
         return fields
 
 
-class ClientTimeout:
+class Frozen:
+    """Values by the names in `__match_args__`: compared, hashed and pickled by these."""
+
+    __match_args__: tuple[str, ...] = ()
+    __slots__ = ()
+
+    def _put(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__match_args__)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _frozen(f"{type(self).__name__} is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise _frozen(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Frozen) or other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.__class__, self._values()
+
+    def __repr__(self) -> str:
+        values = zip(self.__match_args__, self._values(), strict=True)
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in values)})"
+
+
+def _frozen(text: str) -> AttributeError:
+    """attrs' own exception if the program has that library."""
+    from sys import modules
+
+    exceptions = modules.get("attr.exceptions")
+    if exceptions is None:
+        return AttributeError(text)
+    found: AttributeError = exceptions.FrozenInstanceError()
+    found.args = (text,)
+    return found
+
+
+class ClientTimeout(Frozen):
     """Limits in seconds; None (the default of each) or 0 means no limit.
 
     total: from the start of the request to the end of the body, with
@@ -53,7 +102,7 @@ class ClientTimeout:
 
     __match_args__ = ("total", "connect", "sock_read", "sock_connect", "ceil_threshold")
     __slots__ = __match_args__
-    __attrs_attrs__ = _AttrsFields()
+    __attrs_attrs__ = AttrsFields()
 
     total: float | None
     connect: float | None
@@ -75,30 +124,6 @@ class ClientTimeout:
         put(self, "sock_read", sock_read)
         put(self, "sock_connect", sock_connect)
         put(self, "ceil_threshold", ceil_threshold)
-
-    def _values(self) -> tuple[float | None, ...]:
-        return tuple(getattr(self, name) for name in ClientTimeout.__slots__)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"ClientTimeout is frozen: {name} cannot be set")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"ClientTimeout is frozen: {name} cannot be deleted")
-
-    def __eq__(self, other: object) -> bool:
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        return self._values() == other._values()
-
-    def __hash__(self) -> int:
-        return hash(self._values())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.__class__, self._values()
-
-    def __repr__(self) -> str:
-        values = zip(ClientTimeout.__slots__, self._values(), strict=True)
-        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in values)})"
 
 
 DEFAULT_TIMEOUT = ClientTimeout(total=300, sock_connect=30)

@@ -1,4 +1,4 @@
-/* aif_conn.c -- a connection's beginning and end: dial, handshake, close.
+/* aif_conn.c -- a connection's end: what fails, what is read away, the close.
  *
  * aif_conn_enter() and aif_conn_leave() stand around everything that calls up;
  * the memory goes in the last leave after the close. After any upcall the
@@ -63,6 +63,10 @@ aif_conn_close(aif_conn *c)
     if (c->dial != NULL) {
         aif_dial_cancel(c->dial);
         c->dial = NULL;
+    }
+    if (c->errand != NULL) {
+        p->hooks->dial_cancel(p->user, c->errand);
+        c->errand = NULL;
     }
     aif_stage_close(stage);
     aif_pool_closed(p, o);
@@ -144,8 +148,8 @@ aif_conn_fail(aif_conn *c, int code, const aif_err *err)
     aif_fetch_unref(f);
 }
 
-static void
-on_drain_due(aif_deadline *d)
+void
+aif_conn_on_drain_due(aif_deadline *d)
 {
     aif_conn_close(AIF_LIST_ENTRY(d, aif_conn, drain));
 }
@@ -193,161 +197,6 @@ aif_conn_abandon(aif_conn *c, int drain)
         return;
     }
     conn_drain(c);
-}
-
-/* ---- the beginning ------------------------------------------------------ */
-
-static void
-on_dial_resolved(void *user, int cached)
-{
-    aif_conn *c = user;
-
-    if (c->fetch != NULL) {
-        c->fetch->dns_cached = cached ? 1 : 0;
-        aif_fetch_enter(c->fetch, AIF_PHASE_CONNECT, uv_hrtime());
-    }
-}
-
-/* Puts TLS over the socket; the fetch is told before, so that what goes wrong
- * here is known as a failure of that phase. */
-static void
-conn_secure(aif_conn *c, aif_tcp *tcp)
-{
-    aif_err err = {0};
-    aif_stage *tls = NULL;
-
-    aif_fetch_securing(c->fetch);
-    if (c->state == AIF_CONN_CLOSED) {
-        aif_stage_close(&tcp->stage);
-        return;
-    }
-    if (c->pool->hooks != NULL && c->pool->hooks->tls_new != NULL) {
-        tls = c->pool->hooks->tls_new(c->pool->user, &tcp->stage, c->origin,
-                                      &err);
-    }
-    else {
-        aif_err_set(&err, AIF_ETLS, "this pool cannot speak TLS");
-    }
-    if (tls == NULL) {
-        aif_stage_close(&tcp->stage);
-        aif_conn_fail(c, err.code < 0 ? err.code : AIF_ETLS, &err);
-        return;
-    }
-    c->secure = 1;
-    c->stage = tls;
-    aif_stage_set_user(tls, &aif_conn_stage_cbs, c);
-    if (aif_stage_read(tls, 1) < 0 && c->state != AIF_CONN_CLOSED) {
-        aif_err_set(&err, AIF_ETLS, "reading could not start");
-        aif_conn_fail(c, AIF_ETLS, &err);
-    }
-}
-
-static void
-note_peer(aif_conn *c, const aif_tcp *tcp)
-{
-    struct sockaddr_storage addr;
-    int len = sizeof(addr);
-
-    if (aif_tcp_peer(tcp, &addr, &len) == 0) {
-        aif_tcp_format_address((struct sockaddr *)&addr, c->peer,
-                               sizeof(c->peer));
-    }
-}
-
-static void
-on_dial_done(void *user, aif_tcp *tcp, const aif_err *err)
-{
-    aif_conn *c = user;
-    int rc;
-
-    aif_conn_enter(c);
-    c->dial = NULL;
-    if (tcp == NULL) {
-        aif_conn_fail(c, err->code, err);
-    }
-    else {
-        note_peer(c, tcp);
-        if (c->origin->secure) {
-            conn_secure(c, tcp);
-        }
-        else {
-            c->stage = &tcp->stage;
-            aif_stage_set_user(c->stage, &aif_conn_stage_cbs, c);
-            rc = aif_stage_read(c->stage, 1);
-            if (rc < 0) {
-                aif_err failed = {0};
-
-                aif_err_set_sys(&failed, rc, rc, "reading could not start");
-                aif_conn_fail(c, rc, &failed);
-            }
-            else {
-                aif_conn_stage_cbs.on_open(c);
-            }
-        }
-    }
-    aif_conn_leave(c);
-}
-
-static const aif_dial_cbs dial_cbs = {
-    .on_resolved = on_dial_resolved,
-    .on_done = on_dial_done,
-};
-
-int
-aif_conn_open(aif_pool *p, aif_origin *o, aif_fetch *f, aif_err *err)
-{
-    aif_conn *c = aif_mem_zalloc(sizeof(*c));
-    aif_dial_options options = {
-        .host = f->addresses != NULL ? f->addresses : o->host,
-        .port = f->addresses != NULL && f->address_port != 0 ? f->address_port
-                                                             : o->port,
-        .unix_path = p->settings.unix_path,
-        .family = p->settings.family,
-        .race_ms = p->settings.race_ms,
-        .ttl_ms = p->settings.dns_ttl_ms,
-        .local_addr = p->settings.local_addr,
-        .public_only = p->settings.public_only || o->public_only,
-    };
-    int rc;
-
-    if (c == NULL) {
-        return aif_err_set(err, AIF_ENOMEM, "out of memory");
-    }
-    c->parser = aif_h1parse_new(AIF_H1_RESPONSE, NULL, &aif_conn_parse_cbs, c);
-    if (c->parser == NULL) {
-        aif_mem_free(c);
-        return aif_err_set(err, AIF_ENOMEM, "out of memory");
-    }
-    c->pool = p;
-    c->origin = o;
-    c->state = AIF_CONN_DIALING;
-    c->fetch = f;
-    aif_list_init(&c->idle);
-    aif_list_init(&c->aged);
-    aif_deadline_init(&c->drain, on_drain_due);
-    aif_list_push_tail(&p->conns, &c->link);
-    p->open++;
-    p->dialing++;
-    o->open++;
-    aif_conn_enter(c);
-    aif_fetch_dialing(f, c);
-    rc = c->state == AIF_CONN_CLOSED
-             ? 0
-             : aif_dial_start(p->loop, &options, &dial_cbs, c, &c->dial);
-    if (c->state == AIF_CONN_CLOSED) {
-        rc = 0; /* An upcall has ended the fetch, and all is done. */
-    }
-    else if (rc < 0) {
-        c->dial = NULL;
-        c->fetch = NULL;
-        f->conn = NULL;
-        aif_err_set_sys(err, rc, rc, "the connection could not be started: %s",
-                        rc > AIF_ERR_FIRST ? uv_strerror(rc)
-                                           : aif_err_name(rc));
-        aif_conn_close(c);
-    }
-    aif_conn_leave(c);
-    return rc;
 }
 
 int

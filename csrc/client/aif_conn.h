@@ -1,5 +1,6 @@
 /* aif_conn -- one HTTP/1.1 connection: dial, TLS, and one exchange at a time.
- * aif_conn.c has its beginning and end, aif_conn_exchange.c the exchange.
+ * aif_conn_dial.c has its beginning, aif_conn.c its end, aif_conn_exchange.c
+ * the exchange.
  *
  *   DIALING --> READY <--> BUSY --> DRAINING --> READY
  *      |          |          |          |
@@ -35,6 +36,7 @@ typedef struct aif_conn {
     aif_origin *origin;
     aif_conn_state state;
     aif_dial *dial;      /* DIALING, before the socket */
+    void *errand;        /* DIALING: what hooks->dial has begun, or NULL */
     aif_stage *stage;    /* owned; tcp, or tls above it */
     aif_h1parse *parser; /* owned */
     aif_fetch *fetch;    /* DIALING and BUSY */
@@ -55,12 +57,26 @@ typedef struct aif_conn {
     unsigned broken : 1;  /* a write failed; the read side will tell */
     unsigned secure : 1;  /* the stage is tls */
     unsigned patient : 1; /* the stage need not tell of a few bytes */
+    unsigned veiled : 1;  /* the socket's other end encrypts */
     char peer[72];
 } aif_conn;
 
 /* Opens a connection for |f|, which becomes its first user. 0, or a negative
  * code with |err|: nothing was made. */
 int aif_conn_open(aif_pool *p, aif_origin *o, aif_fetch *f, aif_err *err);
+
+/* How a connection goes on that hooks->dial has begun: by one of these, or by
+ * aif_conn_fail(), once, and not from inside that hook. After it |c| may be
+ * gone.
+ *
+ * aif_conn_adopt() takes the connected, non-blocking socket |fd| of |family|.
+ * With |veiled| there is no TLS stage over it, because somebody else encrypts
+ * what goes through. On failure the socket stays the caller's: 0, or a
+ * negative code after which the fetch has failed.
+ *
+ * aif_conn_aim() dials |addresses|, literals with commas between them. */
+int aif_conn_adopt(aif_conn *c, int fd, int family, int veiled);
+void aif_conn_aim(aif_conn *c, const char *addresses, uint16_t port);
 
 /* Starts the exchange of |f| on a READY connection. */
 void aif_conn_begin(aif_conn *c, aif_fetch *f);
@@ -87,7 +103,7 @@ void aif_conn_expect(aif_conn *c, size_t n);
 void aif_conn_sent(aif_conn *c);
 void aif_conn_write_failed(aif_conn *c, int code);
 
-/* ---- between the two files of the connection ---------------------------- */
+/* ---- between the files of the connection -------------------------------- */
 
 /* Around everything that calls up. After an upcall |c| may be CLOSED, and
  * c->fetch tells whether its fetch is still there. */
@@ -97,6 +113,9 @@ void aif_conn_leave(aif_conn *c);
 /* Closes, and ends the fetch with |code| or sends it out once more. |err| (may
  * be NULL) is copied first. */
 void aif_conn_fail(aif_conn *c, int code, const aif_err *err);
+
+/* The time for what is read away is up. */
+void aif_conn_on_drain_due(aif_deadline *d);
 
 extern const aif_stage_cbs aif_conn_stage_cbs;
 extern const aif_h1parse_cbs aif_conn_parse_cbs;

@@ -109,13 +109,11 @@ struct aif_fetch {
     aif_fetch_limits limits;
     aif_h1parse_limits parse; /* ceilings of the response's framing */
     uint64_t max_body;        /* decoded bytes; UINT64_MAX for no ceiling */
-    unsigned max_ratio;    /* decoded bytes for each coded one, looked at from
+    unsigned max_ratio; /* decoded bytes for each coded one, looked at from
                             AIF_RATIO_FLOOR on; 0 for no ceiling */
-    const char *addresses; /* where a new connection goes, instead of to what
-                              the name resolves to: literals with commas
-                              between them; NULL: not */
-    uint16_t address_port; /* with |addresses|; 0: that of the target */
-    const char *body;      /* the whole request body, or NULL */
+    void *dialer;       /* the owner's: a new connection is made by its
+                              hooks->dial; NULL: the pool does it */
+    const char *body;   /* the whole request body, or NULL */
     size_t body_len;
     aif_upload *upload;        /* or a body in pieces; borrowed until its
                                   on_end; NULL */

@@ -23,6 +23,7 @@
 
 typedef struct aif_pool aif_pool;
 typedef struct aif_origin aif_origin;
+struct aif_conn;
 
 /* scheme, host, port, TLS settings and what may be connected to: what makes
  * connections exchangeable. */
@@ -48,8 +49,16 @@ struct aif_origin {
     aif_list unused;   /* in pool->unused while open and users are 0 */
 };
 
-/* What the pool needs from its owner. All may be NULL without TLS. */
+/* What the pool needs from its owner. The first two are called for fetches
+ * with a |dialer| alone, and all others may be NULL without TLS. */
 typedef struct aif_pool_hooks {
+    /* Begins to make |c|, a new connection for |f|, by |f|->dialer. *|out|
+     * stands for it until one of the functions that aif_conn.h names is
+     * called. 0, or a negative code with |err| set. */
+    int (*dial)(void *user, aif_fetch *f, struct aif_conn *c, void **out,
+                aif_err *err);
+    /* Nobody wants what |errand| stands for any more. */
+    void (*dial_cancel)(void *user, void *errand);
     /* A TLS stage over |below|, of which it takes possession on success. It
      * starts its handshake when aif_stage_read() is first turned on, and
      * calls on_open. NULL with |err| set. */
@@ -133,7 +142,6 @@ void aif_pool_withdraw(aif_pool *p, aif_fetch *f);
 void aif_pool_stalled(aif_pool *p);
 
 /* What a connection tells its pool; not for others. */
-struct aif_conn;
 void aif_pool_release(aif_pool *p, struct aif_conn *c);
 
 /* |c| reads the rest of a body for nobody: it goes as soon as a fetch waits

@@ -265,8 +265,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
     f->parse = o->parse;
     f->max_body = o->max_body;
     f->max_ratio = o->max_ratio;
-    f->addresses = o->addresses_text;
-    f->address_port = (uint16_t)o->address_port;
+    f->dialer = o->dialer;
     f->decode_body = o->decompress;
     f->head_request = !!method_is(method, "HEAD");
     f->idempotent = method_is(method, "GET") || f->head_request

@@ -147,8 +147,7 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->tls_context = Py_XNewRef(base->tls_context);
     o->server_hostname = Py_XNewRef(base->server_hostname);
     o->informational = Py_XNewRef(base->informational);
-    o->addresses = Py_XNewRef(base->addresses);
-    o->address_port = base->address_port;
+    o->dialer = Py_XNewRef(base->dialer);
     o->limits = base->limits;
     o->parse = base->parse;
     o->max_body = base->max_body;
@@ -217,8 +216,7 @@ typedef struct named {
     PyObject *on_cookies, *on_status, *total, *acquire, *dial, *tls, *wait;
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
     PyObject *tls_context, *server_hostname, *allow_private;
-    PyObject *max_ratio, *informational, *addresses, *address_port;
-    PyObject *http10;
+    PyObject *max_ratio, *informational, *dialer, *http10;
 } named;
 
 static int
@@ -249,10 +247,9 @@ apply_flags(OptionsObject *o, const named *n)
 static int
 apply_limits(OptionsObject *o, const named *n)
 {
-    size_t fields = o->parse.fields, port = o->address_port;
+    size_t fields = o->parse.fields;
 
-    if (read_size(n->address_port, &port) < 0
-        || read_limit(n->total, &o->limits.total_due) < 0
+    if (read_limit(n->total, &o->limits.total_due) < 0
         || read_limit(n->acquire, &o->limits.acquire) < 0
         || read_limit(n->dial, &o->limits.dial) < 0
         || read_limit(n->tls, &o->limits.tls) < 0
@@ -266,11 +263,6 @@ apply_limits(OptionsObject *o, const named *n)
     {
         return -1;
     }
-    if (port > UINT16_MAX) {
-        PyErr_SetString(PyExc_ValueError, "address_port is no port");
-        return -1;
-    }
-    o->address_port = (unsigned)port;
     o->parse.fields = fields > 1000000 ? 1000000 : (unsigned)fields;
     return 0;
 }
@@ -285,14 +277,12 @@ check_name(PyObject *name)
         return 0;
     }
     if (!PyUnicode_Check(name)) {
-        PyErr_SetString(PyExc_TypeError,
-                        "server_hostname and addresses must be str");
+        PyErr_SetString(PyExc_TypeError, "server_hostname must be str");
         return -1;
     }
     nul = PyUnicode_FindChar(name, 0, 0, PyUnicode_GET_LENGTH(name), 1);
     if (nul >= 0) {
-        PyErr_SetString(PyExc_ValueError,
-                        "server_hostname or addresses hold a NUL");
+        PyErr_SetString(PyExc_ValueError, "server_hostname holds a NUL");
     }
     return nul == -1 ? 0 : -1;
 }
@@ -306,19 +296,20 @@ apply_objects(OptionsObject *o, const named *n)
         PyErr_SetString(PyExc_TypeError, "informational must be callable");
         return -1;
     }
-    if (check_name(n->server_hostname) < 0 || check_name(n->addresses) < 0) {
+    if (n->dialer != NULL && n->dialer != Py_None
+        && !PyCallable_Check(n->dialer))
+    {
+        PyErr_SetString(PyExc_TypeError, "dialer must be callable");
+        return -1;
+    }
+    if (check_name(n->server_hostname) < 0) {
         return -1;
     }
     read_object(&o->policy, n->policy);
     read_object(&o->tls_context, n->tls_context);
     read_object(&o->server_hostname, n->server_hostname);
     read_object(&o->informational, n->informational);
-    read_object(&o->addresses, n->addresses);
-    o->addresses_text =
-        o->addresses == NULL ? NULL : PyUnicode_AsUTF8(o->addresses);
-    if (o->addresses != NULL && o->addresses_text == NULL) {
-        return -1;
-    }
+    read_object(&o->dialer, n->dialer);
     if (n->defaults != NULL
         && headers_read(o->st, &o->defaults, n->defaults) < 0)
     {
@@ -327,33 +318,19 @@ apply_objects(OptionsObject *o, const named *n)
     return read_class(o, n->response_class);
 }
 
-static char *option_names[] = {"base",
-                               "response_class",
-                               "stream",
-                               "defaults",
-                               "decompress",
-                               "policy",
-                               "on_cookies",
-                               "on_status",
-                               "total",
-                               "acquire",
-                               "dial",
-                               "tls",
-                               "wait",
-                               "read",
-                               "max_body",
-                               "max_head",
-                               "max_line",
-                               "max_fields",
-                               "tls_context",
-                               "server_hostname",
-                               "allow_private",
-                               "max_ratio",
-                               "informational",
-                               "addresses",
-                               "address_port",
-                               "http10",
-                               NULL};
+static char *option_names[] = {"base",          "response_class",
+                               "stream",        "defaults",
+                               "decompress",    "policy",
+                               "on_cookies",    "on_status",
+                               "total",         "acquire",
+                               "dial",          "tls",
+                               "wait",          "read",
+                               "max_body",      "max_head",
+                               "max_line",      "max_fields",
+                               "tls_context",   "server_hostname",
+                               "allow_private", "max_ratio",
+                               "informational", "dialer",
+                               "http10",        NULL};
 
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -365,13 +342,13 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
             &n.base, &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
             &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
-            &n.allow_private, &n.max_ratio, &n.informational, &n.addresses,
-            &n.address_port, &n.http10))
+            &n.allow_private, &n.max_ratio, &n.informational, &n.dialer,
+            &n.http10))
     {
         return NULL;
     }
@@ -411,6 +388,7 @@ Options_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(o->policy);
     Py_VISIT(o->tls_context);
     Py_VISIT(o->informational);
+    Py_VISIT(o->dialer);
     return 0;
 }
 
@@ -423,7 +401,7 @@ Options_clear(PyObject *self)
     Py_CLEAR(o->tls_context);
     Py_CLEAR(o->server_hostname);
     Py_CLEAR(o->informational);
-    Py_CLEAR(o->addresses);
+    Py_CLEAR(o->dialer);
     return 0;
 }
 

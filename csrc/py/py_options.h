@@ -14,9 +14,7 @@ typedef struct OptionsObject {
                                      NULL */
     PyObject *server_hostname;    /* str or NULL */
     PyObject *informational;      /* callable or NULL */
-    PyObject *addresses;          /* str or NULL */
-    const char *addresses_text;   /* of |addresses| */
-    unsigned address_port;
+    PyObject *dialer;             /* callable or NULL */
     aif_header defaults;
     aif_buf lines;           /* the same as lines, if they allow it */
     aif_fetch_limits limits; /* total_due holds a duration here */

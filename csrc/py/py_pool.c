@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "base/aif_mem.h"
+#include "py/py_dial.h"
 #include "py/py_tls.h"
 
 /* |user| of the hooks is the core_state, not the PoolObject: an aif_pool may
@@ -74,6 +75,8 @@ pool_hook_tls_used(void *user, aif_stage *tls, aif_origin *o)
 }
 
 static const aif_pool_hooks hooks = {
+    .dial = dial_begin,
+    .dial_cancel = dial_stop,
     .tls_new = pool_hook_tls,
     .tls_used = pool_hook_tls_used,
     .origin_open = pool_hook_open,

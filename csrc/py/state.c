@@ -33,7 +33,8 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(http_error) X(http_callback_error) X(http_status_error)                 \
     X(http_method_error) X(http_url_error) X(http_upgrade) X(getattr)         \
     X(wait_type) X(fetch_type) X(options_type) X(pool_type) X(host_type)      \
-    X(response_type) X(upload_type) X(pread_type) X(reset_error)              \
+    X(response_type) X(upload_type) X(dial_type) X(pread_type)                \
+    X(reset_error)                                                            \
     X(get_running_loop) X(cancelled_error)                                    \
     X(invalid_state_error) X(from_core) X(yarl_url) X(idna_encode)            \
     X(memory_bio) X(want_read) X(multidict_module) X(str_call_soon)           \
@@ -159,7 +160,8 @@ state_init(core_state *st, PyObject *module)
         || options_type_init(st) < 0 || pool_type_init(st) < 0
         || caller_type_init(st) < 0 || host_type_init(st) < 0
         || response_type_init(st) < 0 || upload_type_init(st) < 0
-        || pread_type_init(st) < 0 || transport_type_init(st) < 0)
+        || dial_type_init(st) < 0 || pread_type_init(st) < 0
+        || transport_type_init(st) < 0)
     {
         return -1;
     }

@@ -26,6 +26,7 @@ typedef struct core_state {
     PyTypeObject *host_type;
     PyTypeObject *response_type;
     PyTypeObject *upload_type;
+    PyTypeObject *dial_type;
     PyTypeObject *pread_type;
     PyTypeObject *transport_type;
     PyTypeObject *ssl_transport_type;
@@ -114,6 +115,7 @@ int caller_type_init(core_state *st);
 int host_type_init(core_state *st);
 int response_type_init(core_state *st);
 int upload_type_init(core_state *st);
+int dial_type_init(core_state *st);
 int pread_type_init(core_state *st);
 int transport_type_init(core_state *st);
 int parser_type_init(core_state *st);

@@ -302,13 +302,13 @@ class Table(aiofast.abc.AbstractResolver):
 
 
 async def test_a_resolver_says_where_a_host_is():
-    server = Scripted([forever(answer(b"ok"))])
+    server = Scripted([forever(answer(b"ok"))] * 2)
     port = int(server.url.rpartition(":")[2])
     resolver = Table(port, "127.0.0.99", "127.0.0.1")
     connector = aiofast.TCPConnector(resolver=resolver, family=socket.AF_INET)
     async with aiofast.ClientSession(connector=connector) as session:
-        for _ in range(2):
-            async with session.get("http://shop.test/x") as found:
+        for headers in ({}, {}, {"Connection": "close"}):
+            async with session.get("http://shop.test/x", headers=headers) as found:
                 assert await found.text() == "ok"
         assert resolver.asked == [("shop.test", 80, socket.AF_INET)]
         connector.clear_dns_cache("shop.test", 80)
