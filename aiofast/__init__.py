@@ -26,6 +26,7 @@ except ImportError as exc:
 
 from .aliases import answer_for
 from .auth import BasicAuth, encode_basic_auth
+from .clientresponse import ClientResponse
 from .errors import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -63,7 +64,7 @@ from .errors import (
     WSServerHandshakeError,
 )
 from .fetch import delete, fetch, get, head, options, patch, post, put
-from .response import ClientResponse, HttpVersion, HttpVersion10, HttpVersion11, Response
+from .response import HttpVersion, HttpVersion10, HttpVersion11, Response
 from .timeouts import ClientTimeout
 
 __path__ = answer_for(__path__)
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from .digest import DigestAuthMiddleware
     from .downloads import ChecksumError, Download, download
     from .fanout import fetch_all, fetch_many
+    from .feeding import EMPTY_PAYLOAD, DataQueue, EofStream, FlowControlDataQueue
     from .fingerprint import Fingerprint
     from .formdata import FormData
     from .installing import install, uninstall
@@ -188,11 +190,15 @@ __all__ = (
     "ConnectionTimeoutError",
     "ContentTypeError",
     "CookieJar",
+    "DataQueue",
     "DefaultResolver",
     "DigestAuthMiddleware",
     "Download",
     "DummyCookieJar",
+    "EMPTY_PAYLOAD",
+    "EofStream",
     "Fingerprint",
+    "FlowControlDataQueue",
     "FormData",
     "HttpVersion",
     "HttpVersion10",
@@ -353,6 +359,10 @@ _LATE = {
     "payload_type": "payload",
     "request": "sessionless",
     "UploadTracker": "tracker",
+    "DataQueue": "feeding",
+    "EMPTY_PAYLOAD": "feeding",
+    "EofStream": "feeding",
+    "FlowControlDataQueue": "feeding",
     "LineTooLong": "streams",
     "StreamReader": "streams",
     "ServerSentEvent": "sse",
@@ -378,6 +388,8 @@ _SUBMODULES = frozenset(
         "abc",
         "client",
         "client_exceptions",
+        "client_middleware_digest_auth",
+        "client_middlewares",
         "client_proto",
         "client_reqrep",
         "client_ws",
@@ -392,6 +404,7 @@ _SUBMODULES = frozenset(
         "multipart",
         "payload",
         "resolver",
+        "streams",
         "tracing",
         "typedefs",
     )

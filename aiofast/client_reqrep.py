@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from .clientrequest import ClientRequest
+from .clientresponse import ClientResponse
 from .errors import ConnectionKey, RequestInfo
 from .fields import ContentDisposition
 from .fingerprint import Fingerprint
-from .response import ClientResponse
 
 __all__ = (
     "ClientRequest",

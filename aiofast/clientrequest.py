@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from .clientresponse import ClientResponse
 from .errors import ConnectionKey, InvalidURL, RequestInfo
-from .response import ClientResponse, HttpVersion, HttpVersion11
+from .response import HttpVersion, HttpVersion11
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

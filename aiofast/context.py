@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
 
-    from .response import ClientResponse
+    from .clientresponse import ClientResponse
     from .sending import Source
     from .tracker import UploadTracker
 

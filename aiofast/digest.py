@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from .clientrequest import ClientRequest
-    from .response import ClientResponse
+    from .clientresponse import ClientResponse
 
 __all__ = ("DigestAuthMiddleware",)
 

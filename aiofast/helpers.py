@@ -9,11 +9,28 @@ from .mediatype import parse_media_type
 from .parameters import UNSET as sentinel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from asyncio import Future
+    from collections.abc import Generator, Mapping
     from types import TracebackType
     from typing import Self
 
-__all__ = ("BasicAuth", "HeadersMixin", "TimerNoop", "is_ip_address", "reify", "sentinel")
+    from yarl import URL
+
+__all__ = (
+    "DEFAULT_CHUNK_SIZE",
+    "BasicAuth",
+    "HeadersMixin",
+    "TimerNoop",
+    "is_ip_address",
+    "noop",
+    "reify",
+    "sentinel",
+    "set_exception",
+    "set_result",
+    "strip_auth_from_url",
+)
+
+DEFAULT_CHUNK_SIZE = 2**18
 
 
 class TimerNoop:
@@ -62,6 +79,35 @@ def is_ip_address(host: str | None) -> bool:
     if not host:
         return False
     return ":" in host or host.replace(".", "").isdigit()
+
+
+class noop:
+    """May be awaited, and gives None at once."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+def set_result(future: Future[Any], result: Any) -> None:
+    """Gives |future| its result unless it is done."""
+    if not future.done():
+        future.set_result(result)
+
+
+def set_exception(future: Any, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+    """Makes |future|, or a stream, fail with |exc| unless it is done."""
+    if hasattr(future, "done") and future.done():
+        return
+    if exc_cause is not None and exc_cause is not exc:
+        exc.__cause__ = exc_cause
+    future.set_exception(exc)
+
+
+def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
+    """|url| without user information, and this as BasicAuth or None."""
+    if url.raw_user is None and url.raw_password is None:
+        return url, None
+    return url.with_user(None), BasicAuth(url.user or "", url.password or "")
 
 
 class reify:

@@ -122,8 +122,12 @@ def target(base: str, location: str) -> tuple[str, str | None]:
     """The absolute URL for |location| seen from |base|, without user
     information, and the Authorization that this stood for or None.
     InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError."""
-    if url_scheme(location) not in ("", "http", "https"):
+    scheme = url_scheme(location)
+    if scheme not in ("", "http", "https"):
         raise url_error(location, None, redirect=True)
+    rest = location[len(scheme) + 1 :]
+    if scheme and scheme == url_scheme(base) and rest[:2] != "//" and not url_scheme(rest):
+        location = rest  # "http:/path", which RFC 3986 5.2.2 lets stand for "/path"
     try:
         # The base gave up its own user information before it was requested, so
         # what the result has is the Location's.

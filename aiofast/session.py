@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from .body import encode_json
+from .clientresponse import ClientResponse
 from .context import RequestContextManager, as_coroutine_function, failing, raising
 from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
@@ -36,8 +37,9 @@ from .parameters import (
     session_timeout,
     warn_auth,
 )
-from .response import ClientResponse, HttpVersion, HttpVersion11
+from .response import HttpVersion, HttpVersion11
 from .session_request import SessionRequests
+from .sessionresponse import SessionResponse, engine_class
 from .settings import MAX_REDIRECTS, NATIVE, NO_REDIRECTS, OptionsCache, default_headers
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
 __all__ = ("ClientSession",)
 
 _FOLLOW = MAX_REDIRECTS - 1  # aiohttp counts the first request too
-_SESSION = OptionsCache(_core.Options(NATIVE, response_class=ClientResponse, stream=True))
+_SESSION = OptionsCache(_core.Options(NATIVE, response_class=SessionResponse, stream=True))
 
 
 class ClientSession(SessionRequests):
@@ -161,10 +163,11 @@ class ClientSession(SessionRequests):
         self._middlewares = middlewares
         self._take_request_class(request_class)
         self._settings = settings = ceilings(max_line_size, max_field_size, max_headers)
+        kind = engine_class(response_class)
         if fallback_charset_resolver is not None:
-            response_class = _resolving(response_class, fallback_charset_resolver)
-        if response_class is not ClientResponse:
-            settings["response_class"] = response_class
+            kind = _resolving(kind, fallback_charset_resolver)
+        if kind is not SessionResponse:
+            settings["response_class"] = kind
         if old:
             settings["http10"] = True
         if not allow_private:
@@ -495,8 +498,8 @@ def _is_hooked() -> bool:
 
 
 def _resolving(
-    kind: type[ClientResponse], resolver: Callable[[ClientResponse, bytes], str]
-) -> type[ClientResponse]:
+    kind: type[SessionResponse], resolver: Callable[[ClientResponse, bytes], str]
+) -> type[SessionResponse]:
     """|kind| that asks |resolver| for the encoding of texts that name none."""
     return type(kind.__name__, (kind,), {"_resolve_charset": staticmethod(resolver)})
 

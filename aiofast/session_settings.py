@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from ._core import Pool
     from .clientrequest import ClientRequest
+    from .clientresponse import ClientResponse
     from .connector import BaseConnector
     from .outgoing import StrOrURL
-    from .response import ClientResponse, HttpVersion
+    from .response import HttpVersion
     from .timeouts import ClientTimeout
 
     RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]

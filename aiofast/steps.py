@@ -24,13 +24,13 @@ from .timeouts import timeout_from
 from .watching import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from multidict import CIMultiDict
     from yarl import URL
 
     from .clientrequest import ClientRequest
-    from .response import ClientResponse
+    from .clientresponse import ClientResponse
     from .tracing import Trace
 
     Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
@@ -242,10 +242,7 @@ class Steps:
         middlewares = self.arguments["middlewares"]
         if middlewares is None:
             middlewares = self.session._middlewares
-        handler: Handler = self._send
-        for middleware in reversed(tuple(middlewares)):
-            handler = _bound(middleware, handler)
-        return handler
+        return chained(self._send, middlewares)
 
     async def _send(self, request: ClientRequest) -> ClientResponse:
         """One exchange: the innermost handler."""
@@ -315,6 +312,13 @@ class Steps:
             await check(response)
         elif check:
             response.raise_for_status()
+
+
+def chained(handler: Handler, middlewares: Iterable[Any]) -> Handler:
+    """|handler| inside of |middlewares|, of which the first is the outermost."""
+    for middleware in reversed(tuple(middlewares)):
+        handler = _bound(middleware, handler)
+    return handler
 
 
 def _bound(middleware: Any, handler: Handler) -> Handler:

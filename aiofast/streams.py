@@ -7,16 +7,28 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from ._core import ResponseBase
+from .http_exceptions import LineTooLong as _LineTooLong
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Self
 
-    from ._core import ResponseBase
+    from .feeding import FedBody
+
+DEFAULT_LIMIT = 2**16  # aiohttp's name
 
 
-class LineTooLong(ValueError):
+class LineTooLong(_LineTooLong, ValueError):
     """No separator within the bytes that were allowed. Nothing is lost: what
     came can still be read."""
+
+    def __init__(self, message: str) -> None:
+        ValueError.__init__(self, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StreamReader:
@@ -28,11 +40,22 @@ class StreamReader:
     is read, and a ServerTimeoutError if it takes too long; RuntimeError if
     another coroutine is reading. Iterating gives lines, of any length. A read
     that is cancelled loses nothing, but for read() of all that is left.
+
+    Libraries make streams of their own, StreamReader(protocol, limit, loop=loop),
+    and feed them by feed_data() and feed_eof(): |protocol| is told to pause_reading()
+    from 2 * |limit| unread bytes on.
     """
 
-    __slots__ = ("_at", "_callbacks", "_cursor", "_parts", "_response")
+    __slots__ = ("__weakref__", "_at", "_callbacks", "_cursor", "_parts", "_response")
 
-    def __init__(self, response: ResponseBase) -> None:
+    def __init__(
+        self, protocol: Any, limit: int | None = None, *, timer: Any = None, loop: Any = None
+    ) -> None:
+        response: ResponseBase | FedBody = protocol
+        if limit is not None or not isinstance(protocol, ResponseBase):
+            from .feeding import FedBody
+
+            response = FedBody(self, protocol, limit, timer, loop)
         self._response = response
         self._parts: deque[bytes] = deque()  # what came and is not read,
         self._at = 0  # from here on in the first of them
@@ -76,7 +99,10 @@ class StreamReader:
         the body fails. A body that nobody reads does not come whole unless it is
         small."""
         if self._response.ended:
-            callback()
+            try:
+                callback()
+            except Exception as exc:
+                _report(exc)
             return
         self._callbacks.append(callback)
         if len(self._callbacks) > 1:
@@ -92,9 +118,7 @@ class StreamReader:
                 try:
                     each()
                 except Exception as exc:
-                    get_running_loop().call_exception_handler(
-                        {"message": "Exception in eof callback", "exception": exc}
-                    )
+                    _report(exc)
 
         self._response.wait_end().add_done_callback(tell)
 
@@ -120,6 +144,51 @@ class StreamReader:
     def set_read_chunk_size(self, n: int) -> None:
         """Holds at least |n| bytes before the server is held back."""
         self._response.high_water = max(self._response.high_water, n)
+
+    # --- feeding ---
+
+    def feed_data(self, data: bytes, size: int = 0) -> bool:
+        """More of the body of a stream made by hand. RuntimeError for that of a
+        response: the engine feeds it."""
+        self._fed().feed(data)
+        return False
+
+    def feed_eof(self) -> None:
+        """The end of a stream made by hand."""
+        self._fed().end()
+
+    def begin_http_chunk_receiving(self) -> None:
+        """A chunk of the chunked coding begins."""
+        self._fed().begin_chunk()
+
+    def end_http_chunk_receiving(self) -> None:
+        """It ends."""
+        self._fed().end_chunk()
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """All reading fails with |exc| from here on; what was not read is lost. A
+        response's connection is closed, unless its body is whole."""
+        from .feeding import FedBody
+
+        if exc_cause is not None and exc_cause is not exc:
+            exc.__cause__ = exc_cause
+        response = self._response
+        if not isinstance(response, FedBody):
+            self._response = FedBody.instead_of(self, response)
+            if not response.all_read:
+                response.close()
+        self._parts.clear()
+        self._at = 0
+        self._callbacks.clear()
+        self._response.fail(exc)
+        self._cursor = self._response.received
+
+    def _fed(self) -> FedBody:
+        from .feeding import FedBody
+
+        if not isinstance(self._response, FedBody):
+            raise RuntimeError("the engine feeds this stream")
+        return self._response
 
     # --- pieces ---
 
@@ -356,6 +425,9 @@ class StreamReader:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return Pieces(self.readline)
 
+    _eof = property(is_eof)
+    _exception = property(exception)
+
     def __repr__(self) -> str:
         state = " eof" if self.is_eof() else ""
         return f"<{type(self).__name__} {self._cursor} of {self.total_bytes} bytes read{state}>"
@@ -379,3 +451,23 @@ class Pieces:
         if data == self._end:
             raise StopAsyncIteration
         return data
+
+
+def _report(exc: Exception) -> None:
+    """Tells of an exception that nobody can be given."""
+    from logging import getLogger
+
+    context = {"message": "Exception in eof callback", "exception": exc}
+    try:
+        get_running_loop().call_exception_handler(context)
+    except RuntimeError:
+        getLogger("aiofast").error(context["message"], exc_info=exc)
+
+
+def __getattr__(name: str) -> Any:
+    """aiohttp's other names of this module, which few programs use."""
+    from . import feeding
+
+    if name in feeding.__all__:
+        return getattr(feeding, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

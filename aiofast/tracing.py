@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
     from yarl import URL
 
-    from .response import ClientResponse
+    from .clientresponse import ClientResponse
 
 __all__ = (
     "TraceConfig",
@@ -176,6 +177,9 @@ _SIGNALS: dict[str, type] = {
 }
 
 
+_HEADERS_SENT = "on_request_headers_sent"
+
+
 class TraceConfig:
     """Signals for ClientSession(trace_configs=[...]): lists of coroutine
     functions that are awaited with (session, context, params).
@@ -226,6 +230,13 @@ class Trace:
         signal = getattr(self._config, name)
         if signal:
             await signal.send(self._session, self._context, _SIGNALS[name](*values))
+
+    def __getattr__(self, name: str) -> Any:
+        # send_request_start(method, url, headers) and its kin, by aiohttp's names.
+        signal = _HEADERS_SENT if name == "send_request_headers" else name.replace("send_", "on_")
+        if not name.startswith("send_") or signal not in _SIGNALS:
+            raise AttributeError(name)
+        return partial(self.send, signal)
 
     async def response_chunk(self, method: str, url: URL, chunk: bytes) -> None:
         """The body of a response was read."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ._core import Fetch, Pool
     from .clientrequest import ClientRequest
-    from .response import ClientResponse
+    from .clientresponse import ClientResponse
     from .tracing import Trace
 
 

@@ -1,41 +1,29 @@
 """Libraries written for aiohttp, with aiofast in its place: each does its own job
-against a server here. Those that are not installed are skipped; those that cannot
-work are listed with the reason in docs/migrating-from-aiohttp.md."""
+against a server here. Those that cannot work are listed with the reason in
+docs/migrating-from-aiohttp.md."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 import textwrap
 
-import pytest
 from servers import Scripted, answer, forever, request, response, send
 
 ALIAS = """
 import asyncio, json, sys
 import aiofast
 sys.modules["aiohttp"] = aiofast
-url = sys.argv[1]
+url, *rest = sys.argv[1:]
 """
 
 
-def needs(*names: str) -> None:
-    for name in names:
-        try:
-            found = importlib.util.find_spec(name)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            pytest.skip(f"{name} is not installed")
-
-
-def run(program: str, url: str = "") -> object:
+def run(program: str, url: str = "", *rest: str) -> object:
     """What |program| prints as JSON."""
     source = ALIAS + textwrap.dedent(program)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", source, url],
+        [sys.executable, "-W", "ignore", "-c", source, url, *rest],
         capture_output=True,
         text=True,
         timeout=100,
@@ -45,7 +33,6 @@ def run(program: str, url: str = "") -> object:
 
 
 def test_aiohttp_retry() -> None:
-    needs("aiohttp_retry")
     busy = (request, send(response(b"", status="503 Busy")))
     server = Scripted([*busy, *busy, forever(answer(b"third"))])
     found = run(
@@ -67,7 +54,6 @@ def test_aiohttp_retry() -> None:
 
 
 def test_gidgethub() -> None:
-    needs("gidgethub")
     body = b'{"login": "me"}'
     limits = ("X-RateLimit-Limit: 10", "X-RateLimit-Remaining: 9", "X-RateLimit-Reset: 1")
     server = Scripted(
@@ -93,7 +79,6 @@ def test_gidgethub() -> None:
 
 
 def test_slack_sdk() -> None:
-    needs("slack_sdk")
     server = Scripted(
         [forever(request, send(response(b'{"ok": true}', "Content-Type: application/json")))]
     )
@@ -118,7 +103,6 @@ def test_slack_sdk() -> None:
 
 
 def test_opentelemetry() -> None:
-    needs("opentelemetry.instrumentation.aiohttp_client", "opentelemetry.sdk")
     server = Scripted([forever(answer(b"ok"))])
     found = run(
         """
@@ -151,7 +135,6 @@ def test_opentelemetry() -> None:
 
 
 def test_aiobotocore_with_s3() -> None:
-    needs("aiobotocore", "moto", "flask")
     found = run(
         """
         from aiobotocore.session import get_session
@@ -185,3 +168,108 @@ def test_aiobotocore_with_s3() -> None:
         """
     )
     assert found == [4000, ["key"], 0]
+
+
+def test_aioresponses() -> None:
+    found = run(
+        """
+        import aiohttp
+        from aioresponses import aioresponses
+
+        async def main():
+            found = []
+            with aioresponses() as mocked:
+                mocked.get("http://h/a", payload={"a": 1}, headers={"Set-Cookie": "k=v"})
+                mocked.get("http://h/b", status=503, body=b"one\\ntwo\\n", repeat=True)
+                mocked.post("http://h/c", exception=aiohttp.ClientConnectionError("no"))
+                async with aiohttp.ClientSession() as session:
+                    async with session.get("http://h/a") as response:
+                        assert isinstance(response, aiohttp.ClientResponse)
+                        found.append(await response.json())
+                        found.append([response.status, response.cookies["k"].value])
+                    async with session.get("http://h/b") as response:
+                        found.append([line.decode() async for line in response.content])
+                    response = await session.get("http://h/b")
+                    found.append([await response.text(), len(await response.read())])
+                    try:
+                        response.raise_for_status()
+                    except aiohttp.ClientResponseError as error:
+                        found.append([error.status, str(error.request_info.url)])
+                    try:
+                        await session.post("http://h/c", data=b"x")
+                    except aiohttp.ClientConnectionError as error:
+                        found.append(str(error))
+                mocked.assert_called_with("http://h/c", method="POST", data=b"x")
+            print(json.dumps(found))
+
+        asyncio.run(main())
+        """
+    )
+    assert found == [
+        {"a": 1},
+        [200, "v"],
+        ["one\n", "two\n"],
+        ["one\ntwo\n", 8],
+        [503, "http://h/b"],
+        "no",
+    ]
+
+
+def test_aiohttp_client_cache(tmp_path) -> None:
+    first = answer(b'{"n": 1}', "Content-Type: application/json")
+    away = answer(b"", "Location: /there", status="302 Found")
+    server = Scripted([first, away, answer(b"one\ntwo\n")])
+    found = run(
+        """
+        from aiohttp_client_cache import CachedSession, SQLiteBackend
+
+        async def main():
+            found = []
+            for _ in range(2):
+                async with CachedSession(cache=SQLiteBackend(rest[0])) as session:
+                    async with session.get(url + "/json") as response:
+                        found.append([response.from_cache, response.status, await response.json()])
+                    async with session.get(url + "/away") as response:
+                        lines = [line.decode() async for line in response.content]
+                        found.append([response.url.path, len(response.history), lines])
+                        found.append(await response.text())
+            print(json.dumps(found))
+
+        asyncio.run(main())
+        """,
+        server.url,
+        str(tmp_path / "cache.sqlite"),
+    )
+    lines = ["/there", 1, ["one\n", "two\n"]]
+    assert found[0] == [False, 200, {"n": 1}]
+    assert found[3] == [True, 200, {"n": 1}]
+    assert found[1] == found[4] == lines
+    assert found[2] == found[5] == "one\ntwo\n"
+    assert len(server.requests) == 3
+
+
+def test_vcrpy(tmp_path) -> None:
+    server = Scripted([answer(b"a\nb\n")], [answer(b"second")])
+    found = run(
+        """
+        import aiohttp
+        import vcr
+
+        async def main():
+            async with aiohttp.ClientSession() as session:
+                async with session.get(url, params={"a": "1"}) as response:
+                    lines = [line.decode() async for line in response.content]
+                async with session.get(url + "/2") as response:
+                    return [lines, await response.text(), response.headers["Content-Length"]]
+
+        found = []
+        for _ in range(2):
+            with vcr.use_cassette(rest[0]):
+                found.append(asyncio.run(main()))
+        print(json.dumps(found))
+        """,
+        server.url,
+        str(tmp_path / "cassette.yaml"),
+    )
+    assert found == [[["a\n", "b\n"], "second", "6"]] * 2
+    assert [one.target for one in server.requests] == ["/?a=1", "/2"]
