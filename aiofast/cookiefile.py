@@ -8,7 +8,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from .setcookie import deadline, morsel_of
+from .setcookie import deadline, keep_attribute, morsel_of
 
 if TYPE_CHECKING:
     from .cookies import Cookie, CookieJar
@@ -79,7 +79,7 @@ def _read(
         if morsel.isReservedKey(name):
             if not isinstance(value, (str, bool, int)):
                 raise TypeError(f"{name} of cookie {morsel.key!r} is {value!r}")
-            morsel[name] = value
+            keep_attribute(morsel, name, value)
     if not isinstance(morsel["path"], str) or not isinstance(morsel["domain"], str):
         raise TypeError(f"path and domain of cookie {morsel.key!r} must be text")
     if not morsel["path"]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC
-from http.cookies import BaseCookie, Morsel, _unquote
+from http.cookies import BaseCookie, CookieError, Morsel, _unquote
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,8 +25,20 @@ _FLAGS = frozenset(("secure", "httponly", "partitioned"))
 def morsel_of(name: str, value: str, coded: str) -> Morsel[str]:
     """A Morsel of any name: set() would refuse what servers do send."""
     morsel: Morsel[str] = Morsel()
-    morsel.__setstate__({"key": name, "value": value, "coded_value": coded})  # type: ignore[attr-defined]
+    state = {"key": name, "value": value, "coded_value": coded}
+    try:
+        morsel.__setstate__(state)  # type: ignore[attr-defined]
+    except CookieError:
+        # Later Pythons refuse control characters: also a tab, which may be in a value,
+        # and those that are quoted. What may be sent is for us to say.
+        for part, text in state.items():
+            setattr(morsel, f"_{part}", text)
     return morsel
+
+
+def keep_attribute(morsel: Morsel[str], name: str, value: Any) -> None:
+    """An attribute of |morsel| as it came; those Pythons refuse a tab here too."""
+    dict.__setitem__(morsel, name, value)
 
 
 def parse_set_cookie(header: str) -> Morsel[str] | None:
@@ -55,7 +67,7 @@ def parse_set_cookie(header: str) -> Morsel[str] | None:
             if morsel.isReservedKey(key):
                 morsel[key] = True
         elif morsel.isReservedKey(key) and _counts(key, text):
-            morsel[key] = text
+            keep_attribute(morsel, key, text)
     return morsel
 
 

@@ -29,6 +29,9 @@ def default_context() -> ssl.SSLContext:
             if bundle is not None:
                 context.load_verify_locations(bundle)
         context.set_alpn_protocols(["http/1.1"])
+        if context.minimum_version is ssl.TLSVersion.MINIMUM_SUPPORTED:
+            # A Python that leaves it to OpenSSL, as Debian's, on a system that does not say.
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
         if _verified is None:  # another thread may have been faster
             _verified = context
         _tell_of_wait(time.perf_counter() - begin)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, Morsel, SimpleCookie
 
 import pytest
 from aiofast import cookieplans, cookies
@@ -232,10 +233,56 @@ def test_what_a_caller_gives(given, value):
     assert format_cookies(given) == value
 
 
+@pytest.fixture(params=["as it is", "of 2026"])
+def morsels(request, monkeypatch):
+    """http.cookies of this Python, and as later releases of every version have it:
+    a Morsel refuses control characters, a tab too."""
+
+    def refuse(*texts):
+        if any(re.search("[\x00-\x1f\x7f]", str(text)) for text in texts):
+            raise CookieError(f"Control characters are not allowed in cookies {texts!r}")
+
+    def put(morsel, name, value):
+        refuse(name, value)
+        dict.__setitem__(morsel, name.lower(), value)
+
+    before = Morsel.__setstate__
+
+    def restore(morsel, state):
+        refuse(*state.values())
+        before(morsel, state)
+
+    if request.param != "as it is":
+        monkeypatch.setattr(Morsel, "__setitem__", put)
+        monkeypatch.setattr(Morsel, "__setstate__", restore)
+
+
 @pytest.mark.parametrize("bad", [{"a b": "1"}, {"a": "1\r\nX: y"}, {"": "1"}, {"a=b": "1"}])
-def test_what_a_caller_may_not_give(bad):
+def test_what_a_caller_may_not_give(bad, morsels):
     with pytest.raises(ValueError, match="cookie"):
         format_cookies(bad)
+
+
+@pytest.mark.parametrize(
+    ("header", "sent"),
+    [
+        ("a=1\t2", "1\t2"),
+        ("a=1; Path=/; Comment=x\ty", "1"),
+        ('a="x\\012y"', '"x\\012y"'),
+        ("a=1\r", None),
+        ("a=1; Path=/\x01", None),
+    ],
+)
+def test_control_characters_of_a_server(header, sent, morsels, tmp_path):
+    jar = CookieJar()
+    jar.set_cookie(header, "http://example.org/")
+    expected = [] if sent is None else [("a", sent)]
+    assert jar.cookies_for("http://example.org/x") == expected
+    assert len(jar.filter_cookies(URL("http://example.org/"))) == len(expected)
+    jar.save(tmp_path / "jar")
+    again = CookieJar()
+    again.load(tmp_path / "jar")
+    assert len(again) <= len(expected)
 
 
 def test_a_cookie_is_text():
