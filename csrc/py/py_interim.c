@@ -54,25 +54,42 @@ pair_of(core_state *st, const interim *one)
     return pair;
 }
 
+/* What |function| raised, or what kept it from being called. */
+static void
+report(WaitObject *w, PyObject *function)
+{
+    if (w->host == NULL || !host_keep_interrupt(w->host)) {
+        host_report(w->loop, "Exception in on_informational", function);
+    }
+}
+
 void
 interim_tell(interim *list, WaitObject *w, PyObject *function)
 {
-    for (; list != NULL; list = list->next) {
-        PyObject *pair, *res = NULL;
+    PyObject *pairs[AIF_MAX_INFORMATIONAL];
+    size_t count = 0;
 
-        if (list->told) {
-            continue;
+    /* The list may be gone as soon as the function has been called. */
+    for (; list != NULL && count < AIF_MAX_INFORMATIONAL; list = list->next) {
+        if (!list->told) {
+            list->told = 1;
+            pairs[count] = pair_of(w->st, list);
+            if (pairs[count] == NULL) {
+                report(w, function);
+            }
+            else {
+                count++;
+            }
         }
-        list->told = 1;
-        pair = pair_of(w->st, list);
-        if (pair != NULL) {
-            res = PyObject_Call(function, pair, NULL);
-            Py_DECREF(pair);
-        }
-        if (res == NULL && !host_keep_interrupt(w->host)) {
-            host_report(w->loop, "Exception in on_informational", function);
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *res = PyObject_Call(function, pairs[i], NULL);
+
+        if (res == NULL) {
+            report(w, function);
         }
         Py_XDECREF(res);
+        Py_DECREF(pairs[i]);
     }
 }
 

@@ -195,15 +195,17 @@ PyObject *
 wait_remove_done_callback(PyObject *self, PyObject *cb)
 {
     WaitObject *w = (WaitObject *)self;
+    PyObject *first = Py_XNewRef(w->callback); /* Comparing runs Python. */
     long removed = 0;
     int same;
 
-    if (w->callback != NULL) {
-        same = PyObject_RichCompareBool(w->callback, cb, Py_EQ);
+    if (first != NULL) {
+        same = PyObject_RichCompareBool(first, cb, Py_EQ);
+        Py_DECREF(first);
         if (same < 0) {
             return NULL;
         }
-        if (same) {
+        if (same && w->callback == first) {
             Py_CLEAR(w->callback);
             Py_CLEAR(w->context);
             removed++;

@@ -138,6 +138,26 @@ def test_a_trace_function_that_ends_the_program():
             asyncio.run(main(kind))
 
 
+async def test_a_callback_that_removes_itself_while_it_is_compared():
+    server = Scripted([forever(answer())])
+    fetch = aiofast.fetch(f"{server.url}/")
+
+    class Callback:
+        def __call__(self, done):
+            raise AssertionError("it was removed")
+
+        def __eq__(self, other):
+            assert fetch.remove_done_callback(self) == 1  # told by identity
+            gc.collect()
+            return NotImplemented
+
+        __hash__ = None
+
+    fetch.add_done_callback(Callback())
+    assert fetch.remove_done_callback(object()) == 0
+    assert (await fetch).status == 200
+
+
 class Source:
     """A body whose piece is |piece|, given by a task of its own."""
 
