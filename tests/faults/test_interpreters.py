@@ -15,36 +15,44 @@ import sysconfig
 import pytest
 from servers import Scripted, answer, eof, forever, request
 
-# Runs |WORK| in three interpreters, each in a thread, again and again.
+# The main interpreter makes requests in a thread; meanwhile others come, work and
+# go, two of them alive at a time. They do not import at once: CPython's datetime
+# does not survive that in interpreters with a GIL each.
 PROGRAM = """
-import sys, textwrap, threading
+import asyncio, sys, threading
 try:
     import _interpreters as interpreters
 except ImportError:
     import _xxsubinterpreters as interpreters
+import aiofast
 url, other, ca, work = sys.argv[1:]
-faults = []
-def one(number):
-    for round in range(2):
-        made = interpreters.create()
-        source = f"number, round, other, ca = {number}, {round}, {other!r}, {ca!r}\\n"
-        try:
-            told = interpreters.run_string(made, source + work)
-            if told is not None:
-                faults.append(told)
-        except BaseException as error:
-            faults.append(repr(error))
-        interpreters.destroy(made)
-threads = [threading.Thread(target=one, args=(number,)) for number in range(3)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-print(len(faults), faults)
-import asyncio, aiofast  # the main one can do the same
-async def main():
-    return (await aiofast.fetch(url)).status
-print(asyncio.run(main()))
+faults, ended, count = [], False, 0
+async def requests():
+    global count
+    async with aiofast.ClientSession() as session:
+        while not ended:
+            async with session.get(url) as found:
+                assert await found.read() == b"yes"
+                count += 1
+thread = threading.Thread(target=asyncio.run, args=(requests(),))
+thread.start()
+last = None
+for number in range(4):
+    made = interpreters.create()
+    try:
+        facts = f"number, other, ca = {number}, {other!r}, {ca!r}\\n"
+        told = interpreters.run_string(made, facts + work)
+        if told is not None:
+            faults.append(told)
+    except BaseException as error:
+        faults.append(repr(error))
+    if last is not None:
+        interpreters.destroy(last)
+    last = made
+interpreters.destroy(last)
+ended = True
+thread.join()
+print(faults, count > 0)
 """
 
 WORK = """
@@ -54,10 +62,10 @@ async def main():
     connector = aiofast.TCPConnector(limit=5, ssl=ssl.create_default_context(cafile=ca))
     async with aiofast.ClientSession(connector=connector) as session:
         async def get(count):
-            async with session.get(f"{other}?{number}-{round}-{count}") as found:
+            async with session.get(f"{other}?{number}-{count}") as found:
                 body = await found.read()
                 assert body == b"yes", body
-                assert found.url.query_string == f"{number}-{round}-{count}"
+                assert found.url.query_string == f"{number}-{count}"
         await asyncio.gather(*(get(count) for count in range(60)))
         found = await aiofast.post(other, json={"number": number}, ssl=connector._ssl)
         assert found.status == 200 and found.headers["Content-Length"] == "3"
@@ -82,9 +90,29 @@ def run(work, *arguments):
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    said = done.stdout.split("\n")
-    assert said[0].startswith("0 []"), said[0]
-    assert said[1] == "200"
+    assert done.stdout == "[] True\n"
+
+
+CONTROL = """
+import sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+for _ in range(5):
+    made = interpreters.create()
+    interpreters.run_string(made, "import asyncio, datetime, hashlib, json, ssl, zlib")
+    interpreters.destroy(made)
+"""
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """A CPython whose own modules survive this: 3.12.1's do not."""
+    done = subprocess.run([sys.executable, "-c", CONTROL], capture_output=True, timeout=100)
+    if done.returncode < 0:
+        pytest.skip("this CPython crashes without aiofast")
+    assert done.returncode == 0, done.stderr
 
 
 # asyncio of 3.11 shares its state between subinterpreters, and crashes without aiofast.
@@ -97,17 +125,17 @@ needs_interpreters = pytest.mark.skipif(
 @needs_interpreters
 @pytest.mark.seconds(120)
 @pytest.mark.parametrize("place", ["plain", "tls"])
-def test_several_at_once(place, authority):
+def test_several_beside_the_main_one(place, authority, sound):
     tls = authority.server() if place == "tls" else None
     server = Scripted([forever(answer(b"yes"))], tls=tls)
     plain = Scripted([forever(answer(b"yes"))])
     run(WORK, f"{plain.url}/", f"{server.url}/", authority.ca_file)
-    assert server.connections >= 6
+    assert server.connections >= 4
 
 
 @needs_interpreters
 @pytest.mark.seconds(120)
-def test_one_that_ends_with_requests_in_flight(authority):
+def test_one_that_ends_with_requests_in_flight(authority, sound):
     mute = Scripted([request, eof])
     server = Scripted([forever(answer(b"yes"))])
     run(IN_FLIGHT, f"{server.url}/", f"{mute.url}/", authority.ca_file)
