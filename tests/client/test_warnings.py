@@ -97,7 +97,8 @@ async def test_whoever_ends_it_hears_nothing(how: str) -> None:
                 elif how == "closed":
                     found.close()
                 elif how == "whole":
-                    await asyncio.sleep(0.05)
+                    while not found.complete:
+                        await asyncio.sleep(0.01)
                 elif how == "session":
                     await session.close()
                 del found
