@@ -35,6 +35,31 @@ class Transport:
     abort = close
 
 
+class Protocol:
+    """The read-only face of a connection's protocol."""
+
+    __slots__ = ("_response",)
+
+    upgraded = False
+
+    def __init__(self, response: ResponseBase) -> None:
+        self._response = response
+
+    @property
+    def transport(self) -> Transport | None:
+        """None once the exchange is over."""
+        return None if self._response.complete else Transport(self._response)
+
+    @property
+    def connected(self) -> bool:
+        """True while the exchange lasts."""
+        return not self._response.complete
+
+    def is_connected(self) -> bool:
+        """The same."""
+        return self.connected
+
+
 class Connection:
     """A connection as long as a response has it. `closed`, `transport`;
     release() and close() are those of the response."""
@@ -43,7 +68,7 @@ class Connection:
 
     def __init__(self, response: ResponseBase) -> None:
         self._response = response
-        self.protocol = None  # the engine parses
+        self.protocol = Protocol(response)
 
     @property
     def closed(self) -> bool:

@@ -3,9 +3,11 @@ methods that aiohttp's AbstractCookieJar has."""
 
 from __future__ import annotations
 
+from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
 
 from .cookies import CookieJar, DummyCookieJar
+from .setcookie import as_morsel, cookie_pairs, sent_as
 
 if TYPE_CHECKING:
     from ._core import ResponseBase
@@ -50,8 +52,16 @@ def own_cookies(cookies: Any, jar: Any, url: str) -> list[tuple[str, str]]:
     pairs of names to values (str or Morsel). What a Morsel says about where it
     goes counts. ValueError, TypeError."""
     quote = getattr(jar, "quote_cookie", True)
-    mine = CookieJar(unsafe=True, quote_cookie=quote)
-    mine.update_cookies(cookies, strict=True)
+    pairs = cookie_pairs(cookies)
+    if not any(isinstance(value, Morsel) for _, value in pairs):
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            morsel = as_morsel(name, value, quote)
+            found[morsel.key] = sent_as(morsel, quote).coded_value
+        return list(found.items())
+    trusted = getattr(getattr(jar, "jar", jar), "treat_as_secure_origin", None)
+    mine = CookieJar(unsafe=True, quote_cookie=quote, treat_as_secure_origin=trusted)
+    mine.update_cookies(pairs, strict=True)
     return mine.cookies_for(url)
 
 

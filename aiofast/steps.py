@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .clientrequest import ClientRequest
     from .clientresponse import ClientResponse
     from .tracing import Trace
+    from .tracker import UploadTracker
 
     Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
 
@@ -48,6 +49,7 @@ class Steps:
         self.arguments = arguments
         self.settings: dict[str, Any] = arguments["settings"]
         self.sending = {n: self.settings.pop(n) for n in _FOR_SENDING if n in self.settings}
+        self.tracker: UploadTracker | None = self.settings.pop("upload_tracker", None)
         self.cookies = arguments["cookies"]
         self.auth = arguments["auth"]
         self.params = arguments["query"]
@@ -61,6 +63,12 @@ class Steps:
 
     async def run(self) -> ClientResponse:
         """The last response. What a request raises."""
+        if self.tracker is None:
+            return await self._run()
+        response: ClientResponse = await self.tracker.guard(self._run)
+        return response
+
+    async def _run(self) -> ClientResponse:
         session = self.session
         if session.closed:
             raise RuntimeError("Session is closed")
@@ -246,6 +254,12 @@ class Steps:
 
     async def _send(self, request: ClientRequest) -> ClientResponse:
         """One exchange: the innermost handler."""
+        if self.tracker is None:
+            return await self._exchange(request)
+        response: ClientResponse = await self.tracker.attempt(lambda: self._exchange(request))
+        return response
+
+    async def _exchange(self, request: ClientRequest) -> ClientResponse:
         session = self.session
         if session.closed:
             raise RuntimeError("Session is closed")
@@ -258,6 +272,8 @@ class Steps:
             changes["total"] = max(self.due - time.monotonic(), 0.001)
         options = derive(options, **changes)
         sending = {**self.sending, "chunked": request.chunked, "compress": request.compress}
+        if body is not None and self.tracker is not None:
+            sending["upload_tracker"] = self.tracker
         from .body import settle_body
 
         body = settle_body(pairs, body, sending, wrapping=True)

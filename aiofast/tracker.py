@@ -65,6 +65,29 @@ class UploadTracker:
         if self._final:
             self._settle()
 
+    async def attempt(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """The response of one exchange, which |send| makes, out of those that
+        guard() goes around."""
+        self.attempts += 1
+        self._begun = self._whole = False
+        response = await send()
+        if not self._begun:  # there was no body
+            self._whole, self._upload, self._written = True, None, 0
+        return response
+
+    async def guard(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """What |send| gives, which makes its exchanges by attempt(). RuntimeError."""
+        self.bind()
+        try:
+            return await send()
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._final = True
+        if self._upload is None:
+            self._settle()
+
     async def follow(self, send: Callable[[], Awaitable[Any]]) -> Any:
         """The response of the request that |send| makes. RuntimeError."""
         self.bind()
@@ -78,9 +101,7 @@ class UploadTracker:
                 self._whole, self._upload, self._written = True, None, 0
             return response
         finally:
-            self._final = True
-            if self._upload is None:
-                self._settle()
+            self._finish()
 
     def _settle(self) -> None:
         if self.upload_complete.done():

@@ -9,7 +9,7 @@ from http.cookies import Morsel, SimpleCookie
 import aiofast
 import aiohttp
 import pytest
-from servers import Scripted, forever, request, response, send
+from servers import Scripted, answer, forever, request, response, send
 from yarl import URL
 
 ORIGINS = [
@@ -220,3 +220,26 @@ async def test_a_jar_that_is_loaded_while_a_session_has_it(tmp_path):
         async with session.get(server.url):
             pass
     assert [one.header("Cookie") for one in server.requests] == [None, "a=1"]
+
+
+async def test_a_request_s_own_cookies_are_not_limited():
+    server = Scripted([answer(), answer()])
+    cookies = {f"c{i}": "v" for i in range(200)}
+    async with aiofast.ClientSession() as session:
+        async with session.get(server.url, cookies=cookies):
+            pass
+    sent = server.requests[0].header("Cookie")
+    assert len(sent.split("; ")) == 200
+
+
+async def test_a_secure_cookie_of_a_request_goes_to_a_trusted_origin():
+    server = Scripted([answer()], [answer()])
+    morsel = Morsel()
+    morsel.set("auth", "token", "token")
+    morsel["secure"] = True
+    jar = aiofast.CookieJar(unsafe=True, treat_as_secure_origin=server.url)
+    for given, field in ((jar, "auth=token"), (None, None)):
+        async with aiofast.ClientSession(cookie_jar=given) as session:
+            async with session.get(server.url, cookies={"auth": morsel}):
+                pass
+        assert server.requests[-1].header("Cookie") == field

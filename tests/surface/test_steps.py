@@ -386,3 +386,52 @@ def test_a_trace_config_can_be_copied():
     assert copy.copy(config).on_request_start is config._on_request_start
     with pytest.raises(AttributeError, match="nonsense"):
         _ = config.nonsense
+
+
+async def test_an_upload_is_followed_through_middlewares():
+    server = Scripted([answer(b"", status="401 No"), answer(b"done")])
+
+    async def again(request, handler):
+        first = await handler(request)
+        assert first.status == 401
+        first.release()
+        return await handler(request)
+
+    async with aiofast.ClientSession(middlewares=(again,)) as session:
+        tracker = aiofast.UploadTracker()
+        async with session.post(server.url, data=b"x" * 500, upload_tracker=tracker) as response:
+            assert response.status == 200
+        assert (tracker.attempts, tracker.bytes_written) == (2, 500)
+        assert tracker.upload_complete.result() is None
+        with pytest.raises(RuntimeError, match="already bound"):
+            await session.get(server.url, upload_tracker=tracker)
+    assert [one.body for one in server.requests] == [b"x" * 500] * 2
+
+
+async def test_an_upload_that_no_middleware_sends():
+    server = Scripted([answer(b"kept")])
+    async with aiofast.ClientSession() as session:
+        kept = await session.get(server.url)
+
+        async def without(request, handler):
+            return kept
+
+        tracker = aiofast.UploadTracker()
+        sent = session.post(server.url, data=b"x", middlewares=(without,), upload_tracker=tracker)
+        assert await sent is kept
+        assert tracker.attempts == 0
+        assert isinstance(tracker.upload_complete.exception(), aiofast.UploadAbortedError)
+        kept.release()
+
+
+async def test_a_request_that_does_not_start_settles_its_tracker():
+    async def fail(session, context, params):
+        raise RuntimeError("no")
+
+    config = aiofast.TraceConfig()
+    config.on_request_start.append(fail)
+    async with aiofast.ClientSession(trace_configs=[config]) as session:
+        tracker = aiofast.UploadTracker()
+        with pytest.raises(RuntimeError, match="no"):
+            await session.post("http://127.0.0.1:1/", data=b"x", upload_tracker=tracker)
+    assert isinstance(tracker.upload_complete.exception(), aiofast.UploadAbortedError)
