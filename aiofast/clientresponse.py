@@ -102,7 +102,7 @@ class ClientResponse(BodyFormats):
         self._cache: dict[str, Any] = {}  # that of reify
         if session is not None:
             self._session = session
-            self._resolve_charset = session._resolve_charset
+            self._resolve_charset = session._resolve_charset  # type: ignore[method-assign]
         if loop is not None and loop.get_debug():
             import traceback
 
@@ -135,6 +135,10 @@ class ClientResponse(BodyFormats):
     def history(self) -> tuple[ClientResponse, ...]:
         """The redirects that led here."""
         return self._history
+
+    @history.setter
+    def history(self, history: tuple[ClientResponse, ...]) -> None:
+        self._history = history
 
     def header(self, name: str, /) -> str | None:
         """The first field |name|; None if there is none."""

@@ -76,7 +76,7 @@ class SessionResponse(ClientResponse, ResponseBase):  # type: ignore[misc]
     # What libraries for aiohttp look at.
 
     @property
-    def _url(self) -> URL:
+    def _url(self) -> URL:  # type: ignore[override]
         return self.url
 
     @property
@@ -101,7 +101,7 @@ class SessionResponse(ClientResponse, ResponseBase):  # type: ignore[misc]
         return self.complete
 
     @property
-    def _raw_cookie_headers(self) -> tuple[str, ...]:  # type: ignore[override]
+    def _raw_cookie_headers(self) -> tuple[str, ...]:
         return tuple(self.headers.getall("Set-Cookie", ()))
 
     @_raw_cookie_headers.setter
@@ -111,7 +111,7 @@ class SessionResponse(ClientResponse, ResponseBase):  # type: ignore[misc]
     # --- the body ---
 
     @property
-    def content(self) -> StreamReader:  # type: ignore[override]
+    def content(self) -> StreamReader:
         """The body as a stream. What is read here, read() does not give again."""
         if self._content is None:
             from .streams import StreamReader
@@ -126,7 +126,7 @@ class SessionResponse(ClientResponse, ResponseBase):  # type: ignore[misc]
         self._content = stream
 
     @property
-    def _body(self) -> bytes | None:  # type: ignore[override]
+    def _body(self) -> bytes | None:
         """The whole body if it is here."""
         if self._rest is None and not self._traces and (self._content is None or self.all_read):
             try:
@@ -166,7 +166,7 @@ class SessionResponse(ClientResponse, ResponseBase):  # type: ignore[misc]
 
         return Connection(self)
 
-    _connection = connection  # type: ignore[assignment]
+    _connection = connection
 
     async def start(self, connection: Any) -> SessionResponse:
         """The response: it has started when a program gets to see it."""
@@ -188,7 +188,7 @@ _url_of_base = ResponseBase.url.__get__
 
 
 @cache
-def engine_class(given: type[ClientResponse]) -> type[SessionResponse]:
+def engine_class(given: Any) -> type[SessionResponse]:
     """|given|, a subclass of ClientResponse, as the engine can make it. TypeError."""
     if given is ClientResponse:
         return SessionResponse

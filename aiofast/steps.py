@@ -160,7 +160,7 @@ class Steps:
                     self.history[0].request_info,
                     tuple(self.history),
                     status=response.status,
-                    message=response.reason,
+                    message=response.reason or "",
                     headers=response.headers,
                 )
             if not location:

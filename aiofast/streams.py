@@ -172,16 +172,16 @@ class StreamReader:
 
         if exc_cause is not None and exc_cause is not exc:
             exc.__cause__ = exc_cause
-        response = self._response
-        if not isinstance(response, FedBody):
-            self._response = FedBody.instead_of(self, response)
+        response = body = self._response
+        if not isinstance(body, FedBody):
+            self._response = body = FedBody.instead_of(self, response)
             if not response.all_read:
-                response.close()
+                response.close()  # type: ignore[union-attr]
         self._parts.clear()
         self._at = 0
         self._callbacks.clear()
-        self._response.fail(exc)
-        self._cursor = self._response.received
+        body.fail(exc)
+        self._cursor = body.received
 
     def _fed(self) -> FedBody:
         from .feeding import FedBody
