@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ._core import ResponseBase
 from .clientresponse import ClientResponse
@@ -187,14 +186,19 @@ SessionResponse.__name__ = SessionResponse.__qualname__ = "ClientResponse"
 _url_of_base = ResponseBase.url.__get__
 
 
-@cache
+_engine_classes: dict[Any, type[SessionResponse]] = {ClientResponse: SessionResponse}
+
+
 def engine_class(given: Any) -> type[SessionResponse]:
     """|given|, a subclass of ClientResponse, as the engine can make it. TypeError."""
-    if given is ClientResponse:
-        return SessionResponse
+    kind = _engine_classes.get(given)
+    if kind is not None:
+        return kind
     if not isinstance(given, type) or not issubclass(given, ClientResponse):
         raise TypeError(f"response_class must be a subclass of ClientResponse, not {given!r}")
     if issubclass(given, SessionResponse):
         return given
     body = {"__module__": given.__module__, "__qualname__": given.__qualname__}
-    return cast("type[SessionResponse]", type(given.__name__, (given, SessionResponse), body))
+    kind = type(given.__name__, (given, SessionResponse), body)
+    _engine_classes[given] = kind
+    return kind
