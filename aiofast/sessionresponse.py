@@ -186,19 +186,17 @@ SessionResponse.__name__ = SessionResponse.__qualname__ = "ClientResponse"
 _url_of_base = ResponseBase.url.__get__
 
 
-_engine_classes: dict[Any, type[SessionResponse]] = {ClientResponse: SessionResponse}
-
-
 def engine_class(given: Any) -> type[SessionResponse]:
     """|given|, a subclass of ClientResponse, as the engine can make it. TypeError."""
-    kind = _engine_classes.get(given)
-    if kind is not None:
-        return kind
+    if given is ClientResponse:
+        return SessionResponse
     if not isinstance(given, type) or not issubclass(given, ClientResponse):
         raise TypeError(f"response_class must be a subclass of ClientResponse, not {given!r}")
     if issubclass(given, SessionResponse):
         return given
-    body = {"__module__": given.__module__, "__qualname__": given.__qualname__}
-    kind = type(given.__name__, (given, SessionResponse), body)
-    _engine_classes[given] = kind
+    kind: type[SessionResponse] | None = vars(given).get("_engine_class")
+    if kind is None:
+        body = {"__module__": given.__module__, "__qualname__": given.__qualname__}
+        kind = type(given.__name__, (given, SessionResponse), body)
+        given._engine_class = kind  # type: ignore[attr-defined]
     return kind
