@@ -313,6 +313,7 @@ def done(value: _T, /) -> Wait[_T]: ...  # a Wait that is done
 def url_join(base: str, reference: str, /) -> str: ...  # RFC 3986 5.2; InvalidURL
 def url_origin(url: str, /) -> tuple[str, str, int]: ...  # scheme, host, port; InvalidURL
 def stats() -> dict[str, int]: ...  # of the running loop: handles, fetches, open connections...
+def tls_engine(name: str | None = None, /) -> str: ...  # "openssl" or "ssl"; chooses, where it can
 def close_loop() -> None: ...  # ends the running loop's engine and all it holds
 
 @disjoint_base

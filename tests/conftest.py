@@ -251,6 +251,18 @@ def nginx(authority: Any) -> Iterator[Any]:
     server.close()
 
 
+@pytest.fixture(params=["openssl", "ssl"])
+def tls_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Both engines that TLS may run on, one after the other; in child processes too."""
+    from aiofast import _core
+
+    if _core.tls_engine(request.param) != request.param:
+        pytest.skip("this Python's ssl is not one that the direct engine knows")
+    monkeypatch.setenv("AIOFAST_TLS", request.param)
+    yield request.param
+    _core.tls_engine("openssl")
+
+
 @pytest.fixture
 def client_context(authority: Any) -> Any:
     """A client's TLS context that trusts the tests' CA."""

@@ -24,6 +24,7 @@
 #define AIF_MAX_LEADING_CRLF 16u            /* bytes before a status line */
 #define AIF_MAX_CODINGS 5u                  /* stacked content codings */
 #define AIF_MAX_HELD (512u * 1024u)         /* coded bytes that wait */
+#define AIF_MAX_CIPHER (1024u * 1024u)      /* TLS records that wait */
 
 /* Borrowed bytes; not NUL-terminated. */
 typedef struct aif_slice {

@@ -184,6 +184,27 @@ aif_loop_slab(aif_loop *loop)
     return loop->slab;
 }
 
+char *
+aif_loop_take_block(aif_loop *loop)
+{
+    if (loop->spare_blocks > 0) {
+        return loop->blocks[--loop->spare_blocks];
+    }
+    return aif_mem_alloc(AIF_BLOCK_SIZE);
+}
+
+/* A loop that has ended keeps nothing: stages may be freed after it. */
+void
+aif_loop_give_block(aif_loop *loop, char *block)
+{
+    if (loop->spare_blocks < AIF_LOOP_BLOCKS && !loop->closing) {
+        loop->blocks[loop->spare_blocks++] = block;
+    }
+    else {
+        aif_mem_free(block);
+    }
+}
+
 /* Dials go first, as they hold stages and queries; deadlines last, as
  * everything else may hold one. */
 static void
@@ -225,6 +246,9 @@ aif_loop_fini(aif_loop *loop)
         aif_deadlines_fini(&loop->deadlines);
         aif_mem_free(loop->slab);
         loop->slab = NULL;
+        while (loop->spare_blocks > 0) {
+            aif_mem_free(loop->blocks[--loop->spare_blocks]);
+        }
     }
     return rc;
 }

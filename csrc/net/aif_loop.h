@@ -21,12 +21,18 @@
  * before the upcall that carries them returns. */
 #define AIF_SLAB_SIZE (256u * 1024u)
 
+/* Where bytes are that outlive an upcall by a little: lent, and given back. */
+#define AIF_BLOCK_SIZE (256u * 1024u)
+#define AIF_LOOP_BLOCKS 3u /* that are kept for the next */
+
 struct aif_tcp;
 
 typedef struct aif_loop {
     uv_loop_t uv;
     aif_deadlines deadlines;
     char *slab; /* owned; AIF_SLAB_SIZE bytes, made at first use */
+    char *blocks[AIF_LOOP_BLOCKS]; /* owned; |spare_blocks| of them */
+    unsigned spare_blocks;
     struct aif_tcp *expected; /* the one that wrote last, or NULL */
     aif_list stages;          /* every open tcp stage, for aif_loop_fini() */
     aif_list dials;           /* every dial in progress, likewise */
@@ -81,6 +87,11 @@ void aif_loop_after_fork(aif_loop *loop);
 
 /* The slab, NULL when out of memory. */
 char *aif_loop_slab(aif_loop *loop);
+
+/* A block of AIF_BLOCK_SIZE bytes, NULL when out of memory. It is the caller's,
+ * to be given back or freed (aif_mem_free). */
+char *aif_loop_take_block(aif_loop *loop);
+void aif_loop_give_block(aif_loop *loop, char *block);
 
 /* Ends the loop: closes every dial and stage that is still open without any
  * upcall (on_written included; their owners must not touch them afterwards),

@@ -11,6 +11,7 @@
 #include "py/py_transport.h"
 #include "py/py_transport_tls.h"
 #include "py/py_pwrite.h"
+#include "py/py_tls_engine.h"
 #include "py/py_url.h"
 #include "py/py_wait.h"
 
@@ -82,6 +83,8 @@ static PyMethodDef core_methods[] = {
      PyDoc_STR("Counters of the running loop's engine.")},
     {"parse_url", core_parse_url, METH_O,
      PyDoc_STR("parse_url($module, url, /)\n--\n\nSplit a URL.")},
+    {"tls_engine", core_tls_engine, METH_VARARGS,
+     PyDoc_STR("Which TLS engine connections get from here on.")},
     {"close_loop", core_close_loop, METH_NOARGS,
      PyDoc_STR("End the running loop's engine.")},
     {NULL, NULL, 0, NULL},

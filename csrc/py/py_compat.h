@@ -88,6 +88,19 @@ compat_bytes_forget(PyObject *bytes)
 #pragma GCC diagnostic pop
 }
 
+/* 1 if _ssl._SSLSocket begins in the way that py_tls_openssl.c describes: so it
+ * does in these versions, as their source shows. */
+static inline int
+compat_knows_sslsocket(void)
+{
+#if PY_VERSION_HEX < 0x030f0000 && !defined(PYPY_VERSION)                     \
+    && !defined(Py_GIL_DISABLED)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 /* The context that the calling thread is in, borrowed; NULL for none. There is
  * no function for it; the member has this name in all versions from 3.7 on. */
 static inline PyObject *

@@ -1,7 +1,5 @@
-/* py_tls -- the TLS stage: the user's ssl.SSLContext over memory BIOs.
- *
- * Contract and rules: net/aif_stage.h. The handshake starts when reading is
- * first turned on. The loop's |user| is the HostObject.
+/* py_tls -- TLS stages (net/aif_tls.h) of the user's ssl.SSLContext. The loop's
+ * |user| is the HostObject.
  */
 #ifndef PY_TLS_H
 #define PY_TLS_H
@@ -19,17 +17,6 @@ aif_stage *tls_new(core_state *st, aif_stage *below, PyObject *context,
 /* The same for the server's side. */
 aif_stage *tls_new_server(core_state *st, aif_stage *below, PyObject *context,
                           aif_err *err);
-
-/* 1 if the peer will say no more: by close_notify, or by its end alone. */
-int tls_is_ended(aif_stage *stage);
-
-/* From here on an end without close_notify, which is still told by on_fail and
- * AIF_ETRUNCATED, leaves the stage open for writing, as a half close does. */
-void tls_be_mild(aif_stage *stage);
-
-/* From here on nothing is said any more, close_notify neither: for a stage
- * that is about to be closed as an abort. */
-void tls_abandon(aif_stage *stage);
 
 /* The ssl.SSLObject of |stage|; borrowed. */
 PyObject *tls_object(aif_stage *stage);

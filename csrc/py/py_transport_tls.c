@@ -7,6 +7,7 @@
  */
 #include "py/py_transport_tls.h"
 
+#include "net/aif_tls.h"
 #include "py/py_tls.h"
 
 /* ---- the timer ---------------------------------------------------------- */
@@ -271,7 +272,7 @@ transport_tls_say_bye(TransportObject *t)
     (void)aif_stage_shutdown(t->stage);
     host_leave(h);
     Py_DECREF(h);
-    if (tls_is_ended(t->stage)) {
+    if (aif_tls_is_ended(t->stage)) {
         finish(t); /* The peer has said it before us. */
     }
     else {
@@ -284,7 +285,7 @@ void
 transport_tls_abandon(TransportObject *t, aif_stage *stage)
 {
     if (t->tls) {
-        tls_abandon(stage);
+        aif_tls_abandon(stage);
     }
 }
 
@@ -377,7 +378,7 @@ over(core_state *st, TransportObject *from, PyObject *const *args)
         Py_DECREF(t);
         return NULL;
     }
-    tls_be_mild(stage);
+    aif_tls_be_mild(stage);
     move_stage(t, from, stage, t->connected);
     return t;
 }

@@ -49,7 +49,8 @@ state_import(PyObject **slot, const char *module, const char *name)
     X(str_module) X(str_run_once) X(str_selector) X(str_ready)                \
     X(str_scheduled) X(str_when) X(str_stopping) X(str_debug)                 \
     X(caller_type) X(str_headers) X(str_json) X(str_data) X(str_params)       \
-    X(str_timeout) X(str_ssl) X(str_allow_redirects)
+    X(str_timeout) X(str_ssl) X(str_allow_redirects)               \
+    X(ssl_object) X(ssl_socket)
 /* clang-format on */
 
 int

@@ -46,6 +46,8 @@ typedef struct core_state {
     PyObject *idna_encode;       /* idna.encode */
     PyObject *memory_bio;        /* ssl.MemoryBIO */
     PyObject *want_read;         /* ssl.SSLWantReadError */
+    PyObject *ssl_object;        /* ssl.SSLObject */
+    PyObject *ssl_socket;        /* _ssl._SSLSocket */
     PyObject *logger;            /* asyncio.log.logger */
     PyObject *extract_stack;     /* traceback.extract_stack */
     PyObject *buffered_protocol; /* asyncio.protocols.BufferedProtocol */
@@ -79,6 +81,8 @@ typedef struct core_state {
     PyObject *done_none; /* a Wait that gave None */
 
     int data_registered; /* kinds of data that only Python knows */
+    int tls_direct; /* 1: there is a direct engine; -1: not; 0: unknown */
+    int tls_python; /* 1: Python's is asked for nevertheless */
 
     aif_list hosts;          /* HostObject, borrowed */
     struct HostObject *last; /* the host asked for last; borrowed */

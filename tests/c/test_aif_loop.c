@@ -335,6 +335,32 @@ test_slab(void)
     end();
 }
 
+/* -- Blocks ---------------------------------------------------------- */
+
+static void
+test_blocks(void)
+{
+    char *blocks[AIF_LOOP_BLOCKS + 1];
+
+    CHECK_EQ_INT(aif_loop_init(&loop), 0);
+    aif_mem_fail_at(1, 0);
+    CHECK(aif_loop_take_block(&loop) == NULL);
+    for (unsigned i = 0; i <= AIF_LOOP_BLOCKS; i++) {
+        blocks[i] = aif_loop_take_block(&loop);
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], (int)i, AIF_BLOCK_SIZE);
+    }
+    /* The last one is one too many to be kept. */
+    for (unsigned i = 0; i <= AIF_LOOP_BLOCKS; i++) {
+        aif_loop_give_block(&loop, blocks[i]);
+    }
+    CHECK_EQ_INT(loop.spare_blocks, AIF_LOOP_BLOCKS);
+    CHECK(aif_loop_take_block(&loop) == blocks[AIF_LOOP_BLOCKS - 1]);
+    CHECK_EQ_INT(aif_loop_fini(&loop), 0);
+    aif_loop_give_block(&loop, blocks[AIF_LOOP_BLOCKS - 1]);
+    CHECK_EQ_INT(loop.spare_blocks, 0);
+}
+
 /* -- The end ------------------------------------------------------------ */
 
 static int upcalls;
@@ -556,6 +582,7 @@ main(void)
     test_lonely_deadline();
     test_clock();
     test_slab();
+    test_blocks();
     test_fini_with_everything_open();
     test_nothing_starts_after_fini();
     return check_failures();

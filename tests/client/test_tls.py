@@ -360,6 +360,8 @@ def test_the_default_context_is_built_once(authority):
     done = run(
         """
 import ssl
+
+pytestmark = pytest.mark.usefixtures("tls_engine")
 made = []
 new = ssl.SSLContext.__new__
 ssl.SSLContext.__new__ = lambda cls, *a, **k: made.append(1) or new(cls, *a, **k)

@@ -36,6 +36,8 @@ from servers import (
     silence,
 )
 
+pytestmark = pytest.mark.usefixtures("tls_engine")
+
 SSL_ERRORS = (aiofast.ClientConnectorSSLError, aiofast.ClientConnectorCertificateError)
 LOST = (aiofast.ClientConnectorError, aiofast.ServerDisconnectedError)
 DAY = datetime.timedelta(days=1)

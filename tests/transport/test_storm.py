@@ -14,6 +14,8 @@ import pytest
 from aiofast import _core
 from protocols import Recorder, serving, until
 
+pytestmark = pytest.mark.usefixtures("tls_engine")
+
 RESET = struct.pack("ii", 1, 0)
 
 

@@ -18,6 +18,8 @@ import aiofast
 import pytest
 from protocols import Recorder, echo, reports, serving, until
 
+pytestmark = pytest.mark.usefixtures("tls_engine")
+
 
 @contextlib.contextmanager
 def scripted(script: Callable[[socket.socket], None]) -> Any:
