@@ -3,6 +3,7 @@
     python benchmarks/echo.py                      # all of it, some minutes
     python benchmarks/echo.py --size 64 --only aiofast --only uvloop --rounds 5
     python benchmarks/echo.py --idle 10000         # memory for each idle connection instead
+    python benchmarks/echo.py --out benchmarks/results/echo.md      # and into that file
 
 A client process sends a message on each connection, and the next one when it has come
 back whole. The server is uvloop's, in a process and on a core of its own. Where it is the
@@ -29,7 +30,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import machine
 from processes import cores, end, pinned
+from report import where
 
 HOST = "127.0.0.1"
 SIZES = (64, 4096, 262144)
@@ -176,8 +179,11 @@ def round_of(job: dict[str, Any], core: int | None) -> dict[str, float]:
     return result
 
 
-def compare(job: dict[str, Any], peers: list[str], rounds: int, core: int | None) -> None:
-    """By turns, so that what slows the machine for a while slows all."""
+def compare(job: dict[str, Any], peers: list[str], rounds: int, core: int | None) -> list[str]:
+    """By turns, so that what slows the machine for a while slows all. Rows of a table."""
+    title = f"{'TLS' if job['tls'] else 'TCP'}, {job['size']} B, {job['connections']} connections"
+    print(title)
+    rows: list[str] = []
     found: dict[str, list[dict[str, float]]] = {peer: [] for peer in peers}
     for _ in range(rounds):
         for peer in peers:
@@ -191,9 +197,28 @@ def compare(job: dict[str, Any], peers: list[str], rounds: int, core: int | None
         if job["idle"]:
             memory = statistics.median(one["memory"] for one in results)
             print(f"  {peer:18} {memory / 1024:8.1f} KiB for each connection")
+            rows.append(f"| {title} | {peer} | | | {memory / 1024:.1f} |")
             continue
         rate, cpu = (statistics.median(one[field] for one in results) for field in FIELDS)
         print(f"  {peer:18} {rate:9.0f} messages/s {cpu:9.1f} µs of CPU each", flush=True)
+        rows.append(f"| {title} | {peer} | {rate:,.0f} | {cpu:.1f} | |")
+    return rows
+
+
+def write(path: Path, rows: list[str], given: Any, facts: dict[str, Any]) -> None:
+    """Appends: a run of all sizes may be made in parts."""
+    head = [
+        "",
+        f"## {time.strftime('%Y-%m-%d')}",
+        "",
+        f"{given.rounds} rounds of {given.seconds} s, the median. {where(facts)}",
+        "",
+        "| job | client | messages/s | µs of CPU each | KiB for each connection |",
+        "|---|---|---:|---:|---:|",
+    ]
+    new = [] if path.exists() else ["# Echo: transports beside each other"]
+    with path.open("a") as file:
+        file.write("\n".join([*new, *head, *rows]) + "\n")
 
 
 def arguments() -> argparse.Namespace:
@@ -204,6 +229,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--idle", type=int, default=0, metavar="CONNECTIONS")
+    parser.add_argument("--out", type=Path, help="a file of Markdown to append the figures to")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--job", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -233,14 +259,16 @@ def main() -> None:
     counts = given.connections or CONNECTIONS
     if given.idle:
         sizes, counts = [0], [given.idle]
+    rows: list[str] = []
     with server(server_core) as (ports, ca):
         for tls in (False, True):
             for size in sizes:
                 for count in counts:
-                    print(f"{'TLS' if tls else 'TCP'}, {size} bytes, {count} connections")
                     job |= {"tls": tls, "size": size, "connections": count, "ca": ca}
                     job["port"] = ports[tls]
-                    compare(job, given.only or list(PEERS), given.rounds, client_core)
+                    rows += compare(job, given.only or list(PEERS), given.rounds, client_core)
+    if given.out:
+        write(given.out, rows, given, machine.describe(server_core, client_core))
 
 
 if __name__ == "__main__":

@@ -88,8 +88,8 @@ void aif_loop_after_fork(aif_loop *loop);
 /* The slab, NULL when out of memory. */
 char *aif_loop_slab(aif_loop *loop);
 
-/* A block of AIF_BLOCK_SIZE bytes, NULL when out of memory. It is the caller's,
- * to be given back or freed (aif_mem_free). */
+/* A block of AIF_BLOCK_SIZE bytes, NULL when out of memory. It is the
+ * caller's, to be given back or freed (aif_mem_free). */
 char *aif_loop_take_block(aif_loop *loop);
 void aif_loop_give_block(aif_loop *loop, char *block);
 

@@ -81,7 +81,7 @@ leave(tls_stage *t)
 {
     t->depth--;
     if (t->depth == 0 && t->closed) {
-        t->engine->ops->free(t->engine);
+        t->engine->ops->release(t->engine);
         aif_mem_free(t);
     }
 }

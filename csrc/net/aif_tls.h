@@ -51,7 +51,7 @@ typedef struct aif_tls_ops {
     void (*sent)(aif_tls_engine *e);
     /* The last failure is about to be told, as |code|. */
     void (*blame)(aif_tls_engine *e, int code);
-    void (*free)(aif_tls_engine *e);
+    void (*release)(aif_tls_engine *e); /* with all that it keeps */
 } aif_tls_ops;
 
 struct aif_tls_engine {

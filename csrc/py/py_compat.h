@@ -88,8 +88,8 @@ compat_bytes_forget(PyObject *bytes)
 #pragma GCC diagnostic pop
 }
 
-/* 1 if _ssl._SSLSocket begins in the way that py_tls_openssl.c describes: so it
- * does in these versions, as their source shows. */
+/* 1 if _ssl._SSLSocket begins in the way that py_tls_openssl.c describes: so
+ * it does in these versions, as their source shows. */
 static inline int
 compat_knows_sslsocket(void)
 {

@@ -1,5 +1,5 @@
-/* py_tls -- TLS stages (net/aif_tls.h) of the user's ssl.SSLContext. The loop's
- * |user| is the HostObject.
+/* py_tls -- TLS stages (net/aif_tls.h) of the user's ssl.SSLContext. The
+ * loop's |user| is the HostObject.
  */
 #ifndef PY_TLS_H
 #define PY_TLS_H

@@ -234,5 +234,5 @@ const aif_tls_ops tls_object_ops = {
     .collect = object_collect,
     .sent = object_sent,
     .blame = tls_engine_blame,
-    .free = tls_engine_free,
+    .release = tls_engine_free,
 };

@@ -211,7 +211,7 @@ static const aif_tls_ops openssl_ops = {
     .collect = aif_openssl_collect,
     .sent = aif_openssl_sent,
     .blame = tls_engine_blame,
-    .free = tls_engine_free,
+    .release = tls_engine_free,
 };
 
 /* ---- the choice --------------------------------------------------------- */

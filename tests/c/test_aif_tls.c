@@ -197,7 +197,7 @@ fake_blame(aif_tls_engine *e, int code)
 }
 
 static void
-fake_free(aif_tls_engine *e)
+fake_release(aif_tls_engine *e)
 {
     fake *f = fake_of(e);
 
@@ -219,7 +219,7 @@ static const aif_tls_ops fake_ops = {
     .collect = fake_collect,
     .sent = fake_sent,
     .blame = fake_blame,
-    .free = fake_free,
+    .release = fake_release,
 };
 
 /* -- Both ends ---------------------------------------------------------- */
