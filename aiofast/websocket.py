@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from typing import Self
 
-    from .response import ClientResponse
+    from .sessionresponse import ClientResponse
 
 __all__ = (
     "DEFAULT_WS_CLIENT_TIMEOUT",

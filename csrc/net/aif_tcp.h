@@ -65,8 +65,8 @@ int aif_tcp_local(const aif_tcp *t, struct sockaddr_storage *out, int *len);
 int aif_tcp_read_now(aif_tcp *t, char *buf, size_t len);
 
 /* Reads what the socket holds now, without waiting and past libuv, and passes
- * it up as libuv would have. 1 if that was all there is; 0 if there is nothing,
- * or may be more. For aif_loop_run_expected(). */
+ * it up as libuv would have. 1 if that was all there is; 0 if there is
+ * nothing, or may be more. For aif_loop_run_expected(). */
 int aif_tcp_read_expected(aif_tcp *t);
 
 /* "192.0.2.1:443", "[2001:db8::1]:443" or "unix:/path" into |out|; cut if it

@@ -688,7 +688,7 @@ host_new(core_state *st, PyObject *loop)
     if (h->on_timer == NULL || register_reader(h) < 0) {
         goto fail;
     }
-    h->debug = wants_debug(loop) & 1u;
+    h->debug = wants_debug(loop) != 0;
     host_linger_init(h);
     aif_list_push_tail(&st->hosts, &h->link);
     Py_DECREF(h); /* The loop's reader owns it from here on. */
