@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from typing import Self
 
-    from .sessionresponse import ClientResponse
+    from .clientresponse import ClientResponse
 
 __all__ = (
     "DEFAULT_WS_CLIENT_TIMEOUT",
