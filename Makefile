@@ -14,7 +14,7 @@ STORM ?= 4200
 
 .DEFAULT_GOAL := help
 .PHONY: faults storm soak crowd valgrind tsan refcounts analyze help dev test test-c test-uvloop test-debug test-pythons asan refleak fuzz lint stubs \
-	symbols werror bench growth instructions demo format clean ci test-llhttp test-httptools differential
+	symbols werror bench bulk growth instructions demo format clean ci test-llhttp test-httptools differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ werror: ## gcc and clang builds in which every warning is an error
 bench: ## aiofast beside other clients; ARGS for benchmarks/run.py
 	scripts/bootstrap bench
 	$(PY) benchmarks/run.py $(ARGS)
+
+bulk: ## 1 GiB to a file and from one: speed, CPU, memory; ARGS="--size 256"
+	$(PY) benchmarks/bulk.py $(ARGS)
 
 growth: ## what a request costs over connections, origins, fields, bytes; ARGS="--axis idle"
 	scripts/bootstrap bench

@@ -139,6 +139,8 @@ class Options:
         # False: connect to public addresses alone, whatever names resolve to.
         allow_private: bool = True,
         http10: bool = False,
+        # Bytes of a streamed body that may wait for their reader; 0: 256 KiB.
+        high_water: int = 0,
         # Decoded bytes for each coded one, once more than 1 MiB has come.
         max_ratio: int | None = None,
         # Called with (status, headers) as a 1xx response comes.
@@ -226,6 +228,8 @@ class ResponseBase:
     def header(self, name: str, /) -> str | None: ...  # the first of that name
     def read_all(self) -> Wait[bytes]: ...  # waits for the whole body
     def read_some(self) -> Wait[bytes]: ...  # what is there, else what comes next; b"" at the end
+    # The next bytes into |view|; how many, 0 at the end. When there is nothing to take.
+    def read_into(self, view: memoryview, /) -> Wait[int]: ...
     def take_some(self) -> bytes: ...  # what is there; b"" for nothing
     # Where the first chunk of the chunked coding ends at or behind decoded byte |at|; -1
     # if that is not known (yet). What is in front of |at| is forgotten.

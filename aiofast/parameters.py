@@ -68,7 +68,10 @@ def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
                 changes[_SETTINGS[name]] = value
         elif name == "version":
             changes["http10"] = is_http10(value)
-        elif name not in ("read_until_eof", "read_bufsize", "loop"):
+        elif name == "read_bufsize":
+            if value is not None:
+                changes["high_water"] = checked_bufsize(value)
+        elif name not in ("read_until_eof", "loop"):
             rest[name] = value
     if not rest.get("proxy"):
         rest.pop("proxy_headers", None)  # they are for a proxy alone
@@ -105,6 +108,13 @@ def expect_known(settings: Mapping[str, Any]) -> None:
     for name in settings:
         if name not in _SETTINGS and name not in _LATER_IN_REQUEST and name not in _ACCEPTED:
             raise TypeError(f"ClientSession._request() got an unexpected keyword argument {name!r}")
+
+
+def checked_bufsize(value: int) -> int:
+    """Bytes of a body that may wait for their reader. ValueError, TypeError."""
+    if value < 1:
+        raise ValueError("read_bufsize must be positive")
+    return value
 
 
 def ceilings(line: int, field: int, count: int) -> dict[str, Any]:

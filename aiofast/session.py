@@ -28,6 +28,7 @@ from .parameters import (
     UNSET,
     ceilings,
     checked_base,
+    checked_bufsize,
     expect_known,
     hops,
     is_http10,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = ("ClientSession",)
 
+_BUFSIZE = 2**18
 _FOLLOW = MAX_REDIRECTS - 1  # aiohttp counts the first request too
 _SESSION = OptionsCache(_core.Options(NATIVE, response_class=SessionResponse, stream=True))
 
@@ -76,7 +78,9 @@ class ClientSession(SessionRequests):
     auto_decompress=True, max_line_size=8190, max_field_size=8190, max_headers=128.
     fallback_charset_resolver: names the encoding of a text that names none.
     version: HttpVersion10 sends HTTP/1.0, once on a connection unless kept by hand.
-    read_bufsize, requote_redirect_url, loop, ssl_shutdown_timeout: taken.
+    read_bufsize=2**18: bytes of a body that may wait for who reads it, before the
+    server is held back; also for a request.
+    requote_redirect_url, loop, ssl_shutdown_timeout: taken.
     Its own: allow_private=True (False: only public addresses are connected to,
     PrivateAddressError for others; also for a request).
 
@@ -111,7 +115,7 @@ class ClientSession(SessionRequests):
         trust_env: bool = False,
         requote_redirect_url: bool = True,
         trace_configs: list[TraceConfig] | None = None,
-        read_bufsize: int = 2**18,
+        read_bufsize: int = _BUFSIZE,
         max_line_size: int = 8190,
         max_field_size: int = 8190,
         max_headers: int = 128,
@@ -170,6 +174,8 @@ class ClientSession(SessionRequests):
             settings["response_class"] = kind
         if old:
             settings["http10"] = True
+        if read_bufsize != _BUFSIZE:
+            settings["high_water"] = checked_bufsize(read_bufsize)
         if not allow_private:
             settings["allow_private"] = False
         if not auto_decompress:

@@ -34,8 +34,9 @@ class LineTooLong(_LineTooLong, ValueError):
 class StreamReader:
     """Reads a body piece by piece; the server is held back meanwhile.
 
-    Of what nobody has read yet the engine holds at most 256 KiB and one read
-    more; set_read_chunk_size() raises that. Every reading method raises
+    Of what nobody has read yet the engine holds at most 256 KiB (`read_bufsize`
+    of the session or request) and one read more; set_read_chunk_size() raises
+    that. Every reading method raises
     ClientPayloadError if the body is cut short or broken, once what came before
     is read, and a ServerTimeoutError if it takes too long; RuntimeError if
     another coroutine is reading. Iterating gives lines, of any length. A read
@@ -290,12 +291,19 @@ class StreamReader:
 
     async def readinto(self, buffer: bytearray | memoryview) -> int:
         """Fills |buffer| as far as bytes are there, or come next; their count, 0
-        at the end."""
+        at the end. A body of known length, or in large chunks, and without a
+        content coding comes right from the socket into a large |buffer|."""
         with memoryview(buffer) as view, view.cast("B") as room:
             if not room:
                 return 0
             if not self._parts:
-                await self._more()
+                data = self._response.take_some()
+                if data:
+                    self._parts.append(data)
+                else:
+                    count = await self._response.read_into(room)
+                    self._cursor += count
+                    return count
             count = 0
             while self._parts and count < len(room):
                 part = self._take(len(room) - count)

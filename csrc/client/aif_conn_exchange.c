@@ -5,6 +5,8 @@
  */
 #include "client/aif_conn.h"
 
+#include <stdint.h>
+
 #include "base/aif_ascii.h"
 
 #define NS_PER_S 1000000000ull
@@ -61,17 +63,15 @@ static void
 conn_wait_for_more(aif_conn *c, size_t len)
 {
     const aif_fetch *f = c->fetch;
-    int64_t length;
     uint64_t rest, most;
 
     if (len < EXPECT_MIN || c->state != AIF_CONN_BUSY || f == NULL || !f->whole
-        || f->decode != NULL || !aif_h1parse_has_head(c->parser))
+        || f->decode != NULL)
     {
         aif_conn_expect(c, 0);
         return;
     }
-    length = aif_h1parse_length(c->parser);
-    rest = length < 0 ? 0 : (uint64_t)length - c->drained;
+    rest = aif_h1parse_at_hand(c->parser);
     most = EXPECT_ALL / (c->pool->busy > 0 ? c->pool->busy : 1);
     most = most < EXPECT_MAX ? most : EXPECT_MAX;
     aif_conn_expect(c, (size_t)(rest < most ? rest : most));
@@ -116,26 +116,32 @@ static void
 on_space(void *user, char **buf, size_t *len)
 {
     aif_conn *c = user;
-    int64_t length;
+    uint64_t rest;
     size_t room;
     char *space;
 
-    if (c->state != AIF_CONN_BUSY || c->fetch == NULL
-        || !aif_h1parse_has_head(c->parser))
+    if (c->state != AIF_CONN_BUSY || c->fetch == NULL) {
+        return;
+    }
+    /* Never more than what is left of this message or chunk: a byte behind it
+     * stays in the socket, where the look before the next use finds it. */
+    rest = aif_h1parse_at_hand(c->parser);
+    if (rest >= DIRECT_MIN) {
+        room = rest < SIZE_MAX ? (size_t)rest : SIZE_MAX;
+        space = aif_fetch_space(c->fetch, &room);
+        if (space != NULL && (room >= DIRECT_MIN || room == rest)) {
+            *buf = space;
+            *len = room;
+            return;
+        }
+    }
+    /* The reader wants less than a slab to be on its way. TLS has its own use
+     * of the slab. */
+    if (c->state == AIF_CONN_BUSY && c->fetch != NULL && !c->secure
+        && c->fetch->read_most > 0 && c->fetch->read_most < AIF_SLAB_SIZE)
     {
-        return;
-    }
-    length = aif_h1parse_length(c->parser);
-    if (length < 0 || (uint64_t)length < c->drained + DIRECT_MIN) {
-        return;
-    }
-    /* Never more than what is left of this message: a byte behind it stays in
-     * the socket, where the look before the next use finds it. */
-    room = (size_t)((uint64_t)length - c->drained);
-    space = aif_fetch_space(c->fetch, &room);
-    if (space != NULL && room > 0) {
-        *buf = space;
-        *len = room;
+        *buf = aif_loop_slab(c->pool->loop);
+        *len = *buf != NULL ? c->fetch->read_most : 0;
     }
 }
 

@@ -85,8 +85,8 @@ typedef struct aif_fetch_cbs {
     int (*on_head)(void *user, aif_fetch *f, aif_h1parse *p);
     /* Where |*len| bytes that are known to follow could go directly; NULL or
      * a shorter *|len| are fine. on_body then gets the same pointer. Only
-     * asked for bodies of known length without a content coding. May be
-     * NULL. */
+     * asked for bodies of known length, and inside of long chunks, without a
+     * content coding. May be NULL. */
     char *(*on_space)(void *user, aif_fetch *f, size_t *len);
     /* Decoded body bytes. 0, or a negative code to fail. */
     int (*on_body)(void *user, aif_fetch *f, const char *data, size_t len);
@@ -109,6 +109,7 @@ struct aif_fetch {
     aif_fetch_limits limits;
     aif_h1parse_limits parse; /* ceilings of the response's framing */
     uint64_t max_body;        /* decoded bytes; UINT64_MAX for no ceiling */
+    size_t read_most;         /* bytes of a read at most; 0: as may be */
     unsigned max_ratio; /* decoded bytes for each coded one, looked at from
                             AIF_RATIO_FLOOR on; 0 for no ceiling */
     void *dialer;       /* the owner's: a new connection is made by its

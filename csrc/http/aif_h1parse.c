@@ -409,6 +409,12 @@ aif_h1parse_is_chunked(const aif_h1parse *p)
     return p->frame.chunked && !p->no_body;
 }
 
+uint64_t
+aif_h1parse_at_hand(const aif_h1parse *p)
+{
+    return p->phase == AIF_H1_LENGTH || p->phase == AIF_H1_DATA ? p->left : 0;
+}
+
 int
 aif_h1parse_keep_alive(const aif_h1parse *p)
 {

@@ -126,6 +126,9 @@ aif_header *aif_h1parse_trailer(aif_h1parse *p);
  * have a body, -1 for chunked or until close. */
 int64_t aif_h1parse_length(const aif_h1parse *p);
 int aif_h1parse_is_chunked(const aif_h1parse *p);
+/* Bytes of the body that are known to come next, with nothing between them:
+ * what is left of a body of known length, or of the chunk under way. */
+uint64_t aif_h1parse_at_hand(const aif_h1parse *p);
 /* 1 if the connection may carry another message after this one. */
 int aif_h1parse_keep_alive(const aif_h1parse *p);
 /* 1 if the message asks for another protocol (Upgrade with Connection:

@@ -280,6 +280,7 @@ describe(FetchObject *self, aif_fetch *f, aif_slice method,
     f->body_len = (size_t)self->view.len;
     f->upload = self->upload == NULL ? NULL : &self->upload->core;
     f->whole = !o->stream;
+    f->read_most = o->stream ? response_read_most(o->high_water) : 0;
 }
 
 /* The TLS part of the target. 0 or -1 with an exception. */

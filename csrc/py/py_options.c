@@ -152,6 +152,7 @@ start_from(OptionsObject *o, const OptionsObject *base, int with_defaults)
     o->parse = base->parse;
     o->max_body = base->max_body;
     o->max_ratio = base->max_ratio;
+    o->high_water = base->high_water;
     o->stream = base->stream;
     o->decompress = base->decompress;
     o->on_cookies = base->on_cookies;
@@ -216,7 +217,7 @@ typedef struct named {
     PyObject *on_cookies, *on_status, *total, *acquire, *dial, *tls, *wait;
     PyObject *read, *max_body, *max_head, *max_line, *max_fields;
     PyObject *tls_context, *server_hostname, *allow_private;
-    PyObject *max_ratio, *informational, *dialer, *http10;
+    PyObject *max_ratio, *informational, *dialer, *http10, *high_water;
 } named;
 
 static int
@@ -257,6 +258,7 @@ apply_limits(OptionsObject *o, const named *n)
         || read_limit(n->read, &o->limits.read) < 0
         || read_max_body(o, n->max_body) < 0
         || read_max_ratio(o, n->max_ratio) < 0
+        || read_size(n->high_water, &o->high_water) < 0
         || read_size(n->max_head, &o->parse.head) < 0
         || read_size(n->max_line, &o->parse.line) < 0
         || read_size(n->max_fields, &fields) < 0)
@@ -318,19 +320,33 @@ apply_objects(OptionsObject *o, const named *n)
     return read_class(o, n->response_class);
 }
 
-static char *option_names[] = {"base",          "response_class",
-                               "stream",        "defaults",
-                               "decompress",    "policy",
-                               "on_cookies",    "on_status",
-                               "total",         "acquire",
-                               "dial",          "tls",
-                               "wait",          "read",
-                               "max_body",      "max_head",
-                               "max_line",      "max_fields",
-                               "tls_context",   "server_hostname",
-                               "allow_private", "max_ratio",
-                               "informational", "dialer",
-                               "http10",        NULL};
+static char *option_names[] = {"base",
+                               "response_class",
+                               "stream",
+                               "defaults",
+                               "decompress",
+                               "policy",
+                               "on_cookies",
+                               "on_status",
+                               "total",
+                               "acquire",
+                               "dial",
+                               "tls",
+                               "wait",
+                               "read",
+                               "max_body",
+                               "max_head",
+                               "max_line",
+                               "max_fields",
+                               "tls_context",
+                               "server_hostname",
+                               "allow_private",
+                               "max_ratio",
+                               "informational",
+                               "dialer",
+                               "http10",
+                               "high_water",
+                               NULL};
 
 static PyObject *
 Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -342,13 +358,13 @@ Options_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
     if (st == NULL
         || !PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
+            args, kwargs, "|O$OOOOOOOOOOOOOOOOOOOOOOOOO:Options", option_names,
             &n.base, &n.response_class, &n.stream, &n.defaults, &n.decompress,
             &n.policy, &n.on_cookies, &n.on_status, &n.total, &n.acquire,
             &n.dial, &n.tls, &n.wait, &n.read, &n.max_body, &n.max_head,
             &n.max_line, &n.max_fields, &n.tls_context, &n.server_hostname,
             &n.allow_private, &n.max_ratio, &n.informational, &n.dialer,
-            &n.http10))
+            &n.http10, &n.high_water))
     {
         return NULL;
     }

@@ -21,6 +21,7 @@ typedef struct OptionsObject {
     aif_h1parse_limits parse;
     uint64_t max_body;
     unsigned max_ratio;
+    size_t high_water; /* of a streamed body; 0: RESPONSE_HIGH_WATER */
     unsigned stream : 1;
     unsigned decompress : 1;
     unsigned on_cookies : 1;

@@ -78,6 +78,12 @@ Response_read_some(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+Response_read_into(PyObject *self, PyObject *view)
+{
+    return response_read_into((ResponseObject *)self, view);
+}
+
+static PyObject *
 Response_release(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     response_release((ResponseObject *)self, 0);
@@ -308,6 +314,7 @@ Response_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->pool);
     Py_VISIT(r->reader);
     Py_VISIT(r->ending);
+    Py_VISIT(r->into.obj);
     Py_VISIT(r->cause);
     Py_VISIT(r->place);
     Py_VISIT(r->failure);
@@ -336,6 +343,7 @@ Response_clear(PyObject *self)
     Py_CLEAR(r->request_headers);
     Py_CLEAR(r->body);
     Py_CLEAR(r->reader);
+    PyBuffer_Release(&r->into);
     if (r->ending != NULL) {
         host_drop(r->ending);
         Py_CLEAR(r->ending);
@@ -438,6 +446,8 @@ static PyMethodDef Response_methods[] = {
     {"read_some", Response_read_some, METH_NOARGS,
      PyDoc_STR("What is there of the body, else what comes next; b'' at its "
                "end.")},
+    {"read_into", Response_read_into, METH_O,
+     PyDoc_STR("The next bytes into a memoryview; how many, 0 at the end.")},
     {"release", Response_release, METH_NOARGS,
      PyDoc_STR("Give up the rest of the body.")},
     {"close", Response_close, METH_NOARGS,

@@ -16,6 +16,10 @@
  * wants more. One read more may come on top of it. */
 #define RESPONSE_HIGH_WATER (256u * 1024u)
 
+/* What a waiting reader gets at most, and what a read brings at least. */
+#define RESPONSE_MAX_PIECE (1024u * 1024u)
+#define RESPONSE_MIN_READ 4096u
+
 /* Ends of chunks that nobody has passed: as many stop the reading. */
 #define RESPONSE_HIGH_CHUNKS 8192u
 
@@ -51,6 +55,8 @@ typedef struct ResponseObject {
     WaitObject *reader; /* who waits for bytes */
     WaitObject *ending; /* who waits for the end without reading */
     size_t high_water;
+    Py_buffer into;    /* where |reader| wants the bytes, if |into.obj| */
+    size_t into_len;   /* that came there */
     uint64_t received; /* decoded bytes that came */
     uint64_t coded;    /* what they came as, of a body that is over */
     uint64_t given;    /* of |received|, handed out */
@@ -99,6 +105,34 @@ void response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
 
 /* A Wait for all of the body, or for the next part. NULL with an exception. */
 PyObject *response_read(ResponseObject *r, int all);
+
+/* What came, but for what |body| holds, has been handed out. */
+void response_given(ResponseObject *r);
+
+/* Somebody wants what is not there yet: on with the socket. */
+void response_resume(ResponseObject *r);
+
+/* ---- py_response_into.c ------------------------------------------------- */
+
+/* A Wait for the next bytes right in |view|, a memoryview: for their count, 0
+ * at the end. NULL with an exception. */
+PyObject *response_read_into(ResponseObject *r, PyObject *view);
+
+/* While its reader waits: where the next bytes of the body go, at most |*len|;
+ * NULL if they go elsewhere. How many of them went there. */
+char *response_into_space(ResponseObject *r, size_t *len);
+size_t response_into_add(ResponseObject *r, const char *data, size_t len);
+
+/* Bytes of a read that suit |high_water|: 0, for any number, or less than the
+ * slab. */
+static inline size_t
+response_read_most(size_t high_water)
+{
+    if (high_water == 0 || high_water >= AIF_SLAB_SIZE) {
+        return 0;
+    }
+    return high_water < RESPONSE_MIN_READ ? RESPONSE_MIN_READ : high_water;
+}
 
 /* Gives up the rest of the body: the connection reads a short rest by itself.
  * |close| closes it instead. Harmless when the body is whole. */

@@ -13,7 +13,6 @@
 #include "py/py_error.h"
 
 #define FIRST_ROOM (16u * 1024u)
-#define PIECE_ROOM RESPONSE_HIGH_WATER /* what a waiting reader gets at most */
 
 /* Bodies from here on are worth a word to the kernel. */
 #define HUGE_MIN (4u * 1024u * 1024u)
@@ -169,10 +168,16 @@ take(ResponseObject *r)
     bytes = r->body;
     r->body = NULL;
     r->body_len = 0;
-    r->taken = 1;
-    response_pass_chunks(r, r->given);
-    r->given = r->received;
+    response_given(r);
     return bytes;
+}
+
+void
+response_given(ResponseObject *r)
+{
+    response_pass_chunks(r, r->given);
+    r->given = r->received - r->body_len;
+    r->taken = 1;
 }
 
 /* Keeps what the fetch knows beyond its own life. */
@@ -291,8 +296,8 @@ resume_later(void *arg)
 
 /* Somebody wants what is not there yet. What is handed out alone does not
  * resume: its reader may be slow, and still have it. */
-static void
-resume(ResponseObject *r)
+void
+response_resume(ResponseObject *r)
 {
     HostObject *h = r->host;
 
@@ -375,14 +380,18 @@ static int
 stream_on_body(void *user, aif_fetch *f, const char *data, size_t len)
 {
     ResponseObject *r = user;
-    int rc = response_add(r, data, len);
+    size_t into = r->into.obj != NULL ? response_into_add(r, data, len) : 0;
+    int rc = 0;
 
+    if (into < len) {
+        rc = response_add(r, data + into, len - into);
+    }
     if (rc < 0) {
         return rc;
     }
     r->received += len;
     if (!r->reader_all || r->reader == NULL) {
-        if (r->body_len >= r->high_water) {
+        if (r->body_len >= r->high_water || into > 0) {
             aif_fetch_pause(f);
         }
         wake_reader(r);
@@ -413,10 +422,16 @@ stream_on_space(void *user, aif_fetch *f, size_t *len)
     ResponseObject *r = user;
 
     (void)f;
+    if (r->into.obj != NULL) {
+        return response_into_space(r, len);
+    }
     if (r->reader != NULL && !r->reader_all && r->body == NULL) {
+        size_t most = r->high_water > RESPONSE_MIN_READ ? r->high_water
+                                                        : RESPONSE_MIN_READ;
+
+        most = most < RESPONSE_MAX_PIECE ? most : RESPONSE_MAX_PIECE;
         /* The next piece, right to where it is handed out from. */
-        r->body =
-            response_room(r->host, *len < PIECE_ROOM ? *len : PIECE_ROOM);
+        r->body = response_room(r->host, *len < most ? *len : most);
         if (r->body == NULL) {
             PyErr_Clear();
         }
@@ -445,7 +460,7 @@ stream_on_done(void *user, aif_fetch *f, int code)
     keep_facts(r, f);
     if (code == 0 && !r->released) {
         r->whole = 1;
-        if (r->body != NULL && room(r) == 0) {
+        if (r->body != NULL && room(r) == 0 && !r->taken) {
             spare_keep(&r->host->spares, r->body);
         }
     }
@@ -476,7 +491,8 @@ response_stream(ResponseObject *r, aif_fetch *f, HostObject *host,
     r->upload = upload;
     r->fetch = f;
     r->host = host;
-    r->high_water = RESPONSE_HIGH_WATER;
+    r->high_water = r->options->high_water > 0 ? r->options->high_water
+                                               : RESPONSE_HIGH_WATER;
     r->pool = Py_NewRef(pool);
     host->bodies++;
     f->cbs = &stream_cbs;
@@ -612,7 +628,7 @@ response_take(ResponseObject *r)
         return Py_NewRef(r->st->empty_bytes);
     }
     if (r->body_len == 0) {
-        resume(r);
+        response_resume(r);
         return Py_NewRef(r->st->empty_bytes);
     }
     return take(r);
@@ -654,6 +670,6 @@ response_read(ResponseObject *r, int all)
         make_whole_room(r);
     }
     host_hold(r->host, w);
-    resume(r);
+    response_resume(r);
     return (PyObject *)w;
 }

@@ -209,6 +209,7 @@ int
 Response_set_high_water(PyObject *self, PyObject *value,
                         void *Py_UNUSED(closure))
 {
+    ResponseObject *r = (ResponseObject *)self;
     size_t size = value == NULL ? 0 : PyLong_AsSize_t(value);
 
     if (size == (size_t)-1 && PyErr_Occurred()) {
@@ -218,7 +219,10 @@ Response_set_high_water(PyObject *self, PyObject *value,
         PyErr_SetString(PyExc_ValueError, "high_water must be positive");
         return -1;
     }
-    ((ResponseObject *)self)->high_water = size;
+    r->high_water = size;
+    if (r->fetch != NULL) {
+        r->fetch->read_most = response_read_most(size);
+    }
     return 0;
 }
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 TEXT = (Path(__file__).parents[2] / "docs" / "migrating-from-aiohttp.md").read_text()
-IGNORED = ("ceil_threshold", "read_bufsize", "ssl_shutdown_timeout", "requote_redirect_url")
+IGNORED = ("ceil_threshold", "ssl_shutdown_timeout", "requote_redirect_url")
 
 
 def table(title: str) -> list[str]:
@@ -80,7 +80,7 @@ def test_better(name):
 
 
 async def test_different():
-    session = aiofast.ClientSession(read_bufsize=1, requote_redirect_url=False)
+    session = aiofast.ClientSession(requote_redirect_url=False)
     assert not session.requote_redirect_url
     await session.close()
     assert aiofast.ClientTimeout(ceil_threshold=1).ceil_threshold == 1

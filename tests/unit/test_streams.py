@@ -33,6 +33,14 @@ class Pieces:
         self.ended = not data
         return data
 
+    async def read_into(self, view: memoryview) -> int:
+        await asyncio.sleep(0)
+        data = self.take_some()
+        view[: len(data)] = data[: len(view)]
+        self.pieces.extendleft([data[len(view) :]] if len(data) > len(view) else [])
+        self.received -= max(0, len(data) - len(view))
+        return min(len(data), len(view))
+
     async def read_all(self) -> bytes:
         self.all_read = True
         return b"".join([piece async for piece in StreamReader(self).iter_any()])  # type: ignore[arg-type]
