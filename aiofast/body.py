@@ -42,6 +42,13 @@ def encode_json(value: Any, dumps: Callable[[Any], Any] | None = None) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8")
 
 
+def flat(view: memoryview) -> bytes | memoryview:
+    """The bytes of |view| in a row: itself where they lie so, else a copy."""
+    if view.ndim == 1 and view.itemsize == 1 and view.c_contiguous:
+        return view
+    return view.cast("B") if view.c_contiguous and view.nbytes else view.tobytes()
+
+
 def encode_data(data: Any) -> tuple[Body, str]:
     """|data| as bytes or a Source, and the Content-Type that fits it.
 
@@ -56,8 +63,10 @@ def encode_data(data: Any) -> tuple[Body, str]:
         found = registry.of_others(data)
         if found is not None:
             return _of_payload(found)
-    if isinstance(data, (bytes, bytearray, memoryview)):
+    if isinstance(data, (bytes, bytearray)):
         return data, "application/octet-stream"
+    if isinstance(data, memoryview):
+        return flat(data), "application/octet-stream"
     if isinstance(data, str):
         return data.encode("utf-8"), "text/plain; charset=utf-8"
     if hasattr(data, "items") or isinstance(data, (list, tuple)):
@@ -74,6 +83,10 @@ def encode_data(data: Any) -> tuple[Body, str]:
         from .files import file_body, file_type
 
         return file_body(data), file_type(data)
+    try:
+        return flat(memoryview(data)), "application/octet-stream"
+    except TypeError:
+        pass  # it is no memory
     if hasattr(data, "__aiter__"):
         from .sending import AsyncIterableSource
 

@@ -85,7 +85,8 @@ async def download(
     Others as stream(). The codings of the body are undone, but none is asked for.
 
     What the server announced (Content-Length, Content-Range) has come when this
-    returns; a file of that name is replaced only then. ClientResponseError for a
+    returns; a file of that name is replaced only then, in one step. What a crash of
+    the system leaves is up to it: nothing waits for the disk. ClientResponseError for a
     status from 400 on; errors as fetch(); OSError for the file: BlockingIOError
     if another download is writing it; ValueError.
     """
