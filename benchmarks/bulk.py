@@ -131,7 +131,7 @@ def main() -> None:
         print(json.dumps(asyncio.run(measure(way, url, Path(folder), size))))
         return
     server_core, client_core = cores()
-    me = [sys.executable, "-P", __file__, "--size", str(options.size)]
+    me = [sys.executable, __file__, "--size", str(options.size)]
     with tempfile.TemporaryDirectory() as folder:
         with (Path(folder) / "source").open("wb") as file:
             for _ in range(options.size):
