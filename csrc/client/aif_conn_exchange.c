@@ -112,17 +112,14 @@ on_read(void *user, const char *data, size_t len)
     aif_conn_leave(c);
 }
 
+/* The upcall may end the fetch. */
 static void
-on_space(void *user, char **buf, size_t *len)
+choose_space(aif_conn *c, char **buf, size_t *len)
 {
-    aif_conn *c = user;
+    size_t most = c->fetch->read_most, room;
     uint64_t rest;
-    size_t room;
     char *space;
 
-    if (c->state != AIF_CONN_BUSY || c->fetch == NULL) {
-        return;
-    }
     /* Never more than what is left of this message or chunk: a byte behind it
      * stays in the socket, where the look before the next use finds it. */
     rest = aif_h1parse_at_hand(c->parser);
@@ -137,11 +134,23 @@ on_space(void *user, char **buf, size_t *len)
     }
     /* The reader wants less than a slab to be on its way. TLS has its own use
      * of the slab. */
-    if (c->state == AIF_CONN_BUSY && c->fetch != NULL && !c->secure
-        && c->fetch->read_most > 0 && c->fetch->read_most < AIF_SLAB_SIZE)
+    if (c->state == AIF_CONN_BUSY && !c->secure && most > 0
+        && most < AIF_SLAB_SIZE)
     {
         *buf = aif_loop_slab(c->pool->loop);
-        *len = *buf != NULL ? c->fetch->read_most : 0;
+        *len = *buf != NULL ? most : 0;
+    }
+}
+
+static void
+on_space(void *user, char **buf, size_t *len)
+{
+    aif_conn *c = user;
+
+    if (c->state == AIF_CONN_BUSY && c->fetch != NULL) {
+        aif_conn_enter(c);
+        choose_space(c, buf, len);
+        aif_conn_leave(c);
     }
 }
 
