@@ -30,8 +30,6 @@ CLASSES = (
 
 # What recipes come to by another name; and what registers a class for good.
 INDIRECT = {
-    "transport_new": "create_connection",
-    "transport_tls": "start_tls",
     "cookies_for": "filter_cookies",
     "header_for": "a request of a session",
     "learn": "update_cookies",
@@ -44,11 +42,9 @@ INDIRECT = {
 
 def operations() -> Iterator[tuple[str, str]]:
     """(where it is, name) of each."""
-    for module in (aiofast, _core):
-        names = aiofast.__all__ if module is aiofast else dir(_core)
-        for name in names:
-            if not name.startswith("_") and inspect.isroutine(getattr(module, name)):
-                yield module.__name__, name
+    for name in aiofast.__all__:
+        if inspect.isroutine(getattr(aiofast, name)):
+            yield "aiofast", name
     for each in CLASSES:
         for name in dir(each):
             if not name.startswith("_") and inspect.isroutine(inspect.getattr_static(each, name)):
