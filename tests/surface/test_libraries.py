@@ -249,7 +249,7 @@ def test_aiohttp_client_cache(tmp_path) -> None:
 
 
 def test_vcrpy(tmp_path) -> None:
-    server = Scripted([answer(b"a\nb\n")], [answer(b"second")])
+    server = Scripted([answer(b"a\nb\n"), answer(b"second")])
     found = run(
         """
         import aiohttp
