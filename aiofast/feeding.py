@@ -145,6 +145,15 @@ class FedBody:
                 return b""
             await self._wait()
 
+    async def read_into(self, view: memoryview) -> int:
+        """Fills |view| with what is there, else with what comes next."""
+        data = await self.read_some()
+        count = min(len(data), len(view))
+        view[:count] = data[:count]
+        if count < len(data):
+            self._held.appendleft(data[count:])
+        return count
+
     async def read_all(self) -> bytes:
         """Everything."""
         parts = []

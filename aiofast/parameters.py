@@ -201,6 +201,11 @@ def warn_deprecated(message: str) -> None:
     warnings.warn(message, DeprecationWarning, stacklevel=4)
 
 
+def warn_shutdown() -> None:
+    """For a session's ssl_shutdown_timeout, as aiohttp has it."""
+    warn_deprecated("The ssl_shutdown_timeout parameter is deprecated and has no effect")
+
+
 def warn_auth() -> None:
     """`auth` is an old name for a header."""
     warn_deprecated(

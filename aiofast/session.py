@@ -37,6 +37,7 @@ from .parameters import (
     refuse_proxies_of_environment,
     session_timeout,
     warn_auth,
+    warn_shutdown,
 )
 from .response import HttpVersion, HttpVersion11
 from .session_request import SessionRequests
@@ -134,11 +135,7 @@ class ClientSession(SessionRequests):
         self._base_text = None if self._base_url is None else str(self._base_url)
         self._timeout = session_timeout(timeout, read_timeout, conn_timeout)
         if ssl_shutdown_timeout is not UNSET:
-            warnings.warn(
-                "The ssl_shutdown_timeout parameter is deprecated and has no effect",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+            warn_shutdown()
         self._take_connector(connector, connector_owner, loop)
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         self._jar = face_of(self._cookie_jar)
