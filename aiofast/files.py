@@ -33,8 +33,7 @@ def file_body(file: Any) -> Any:
     if isinstance(file, io.StringIO):
         return file.read().encode("utf-8")
     source = _source_of(file)
-    if isinstance(file, io.IOBase):
-        source.holds = file
+    source.holds = file if isinstance(file, io.IOBase) else None
     return source
 
 
