@@ -262,7 +262,6 @@ class ClientSession(SessionRequests):
             not self._closed
             and self._cookie is None
             and not self._seeking
-            and self._header_dict is None
             and not callable(self._raise_for_status)
             and not self._in_steps
             and not self._middlewares
@@ -276,7 +275,11 @@ class ClientSession(SessionRequests):
         self, method: str, url: StrOrURL, follow: int, data: Any, kwargs: dict[str, Any]
     ) -> Request | None:
         """A request by the short way; None for one that needs _request()."""
-        if self._short is not ClientSession._request or self._trace_configs:
+        if (
+            self._short is not ClientSession._request
+            or self._trace_configs
+            or (self._header_dict is not None and self._are_headers_changed())
+        ):
             return None
         return self._caller.fetch(method, url, follow, data, kwargs)
 

@@ -180,12 +180,17 @@ class SessionRequests(SessionSettings):
             changes["defaults"] = default_headers(plain, {*self._skip, *skip})
         return self._derived.get(**changes)
 
-    def _reread_headers(self) -> None:
-        """Takes over what was changed in `headers` since the last request."""
+    def _are_headers_changed(self) -> bool:
+        """True if `headers` are not those of the last request any more."""
         from multidict import getversion
 
-        version = getversion(self._header_dict)
-        if version != self._header_seen:
-            self._header_seen = version
+        return getversion(self._header_dict) != self._header_seen
+
+    def _reread_headers(self) -> None:
+        """Takes over what was changed in `headers` since the last request."""
+        if self._are_headers_changed():
+            from multidict import getversion
+
+            self._header_seen = getversion(self._header_dict)
             self._header_source = list(self._header_dict.items())
             self._prepare()

@@ -52,9 +52,6 @@ class SessionSettings:
     _base_url: URL | None
     _given_request_class: Any
 
-    def _settle(self) -> None:
-        raise NotImplementedError
-
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         """The URL that a request for |str_or_url| goes to."""
         from yarl import URL
@@ -78,7 +75,6 @@ class SessionSettings:
 
             self._header_dict = CIMultiDict(self._header_source)
             self._header_seen = getversion(self._header_dict)
-            self._settle()
         headers: CIMultiDict[str] = self._header_dict
         return headers
 

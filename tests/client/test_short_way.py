@@ -254,6 +254,27 @@ async def test_headers_are_taken_when_the_call_is_made(server):
     assert ("X-A", "before") in server.requests[-1].headers
 
 
+async def test_headers_of_a_session_may_change(server):
+    async with aiofast.ClientSession(headers={"X-A": "1"}) as session:
+        session.headers["X-B"] = "2"
+        assert session._plainly("GET", server.url, 10, None, {}) is None
+        for _ in range(2):
+            await session.post(server.url, data=b"x")
+            assert {("X-A", "1"), ("X-B", "2")} <= set(server.requests[-1].headers)
+        short = session._plainly("GET", server.url, 10, None, {})
+        await sent(server, short)
+        assert ("X-B", "2") in server.requests[-1].headers
+        session.headers["Authorization"] = "Bearer x"
+        session.headers["Content-Type"] = "text/own"
+        del session.headers["X-B"]
+        for _ in range(2):
+            await session.post(server.url, data=b"x")
+            names = dict(server.requests[-1].headers)
+            assert names["Authorization"] == "Bearer x"
+            assert names["Content-Type"] == "text/own"
+            assert "X-B" not in names
+
+
 async def test_data_of_a_registered_kind_is_left(server):
     # In a process of its own, since nobody can take a registration back.
     program = f"""
