@@ -124,6 +124,35 @@ async def pieces_of_the_engine(kitchen: Kitchen) -> None:
     pool.close()
 
 
+class ByHand(aiofast.TCPConnector):
+    """Makes its connections itself, or fails to."""
+
+    fails = False
+
+    async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        if self.fails:
+            raise OSError("by hand")
+        return await super()._wrap_create_connection(*args, **kwargs)
+
+
+@recipe("Dial")
+async def connections_by_hand(kitchen: Kitchen) -> None:
+    for url in (kitchen.good, kitchen.secure):
+        connector = ByHand(ssl=kitchen.client)
+        async with aiofast.ClientSession(connector=connector) as session:
+            async with session.get(url) as found:
+                await found.read()
+            connector.fails = True
+            with contextlib.suppress(aiofast.ClientError, OSError):
+                await session.get(kitchen.mute)
+            connector.fails = False
+            task = asyncio.create_task(session.get(kitchen.mute))
+            await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
 # --- responses ------------------------------------------------------------------
 
 
@@ -176,6 +205,33 @@ async def what_a_stream_can_do(kitchen: Kitchen) -> None:
             found.content.read_nowait(5)
             with contextlib.suppress(DeprecationWarning):
                 found.content.unread_data(b"a")
+
+
+class Flow:
+    """The protocol of a stream that is fed by hand."""
+
+    connected = True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self, **ignored: Any) -> None:
+        pass
+
+
+@recipe()
+async def streams_by_hand(kitchen: Kitchen) -> None:
+    loop = asyncio.get_running_loop()
+    stream = aiofast.StreamReader(Flow(), 4, loop=loop)
+    stream.begin_http_chunk_receiving()
+    stream.feed_data(b"abcdefghi")
+    stream.end_http_chunk_receiving()
+    stream.feed_eof()
+    assert await stream.read() == b"abcdefghi"
+    stream = aiofast.StreamReader(Flow(), 4, loop=loop)
+    stream.set_exception(ValueError("by hand"))
+    with contextlib.suppress(ValueError):
+        await stream.read()
 
 
 # --- cookies, forms, words ------------------------------------------------------
