@@ -341,6 +341,9 @@ class Build(build_ext):
         ours += [flag for library in found for flag in library.cflags]
         # A method table leaves members out and casts functions: CPython's own habit.
         binding = [*system, *ours, "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
+        if sysconfig.get_config_var("Py_DEBUG"):
+            # Debian's headers of that build are links, which gcc follows to the other's.
+            binding.append("-DPy_DEBUG=1")
         theirs = [*self.common_flags, *llhttp.cflags, *strict, "-w"]
         jobs = [(source, theirs) for source in llhttp.sources]  # first: the longest ones
         layers = [(source, Path(source).parent.name) for source in sorted(ext.sources)]

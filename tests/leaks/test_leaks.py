@@ -24,6 +24,12 @@ def test_every_public_operation_has_a_recipe():
     assert operations.without_recipe() == []
 
 
+def multidict_crashes() -> bool:
+    """In a debug build of Python, without aiofast: 7.2 does."""
+    program = "import multidict\nfor _ in range(1000): multidict.CIMultiDict({'a': 'b'})['a']"
+    return subprocess.run([sys.executable, "-c", program], check=False).returncode < 0
+
+
 @pytest.mark.slow
 @pytest.mark.seconds(300)
 @pytest.mark.parametrize("name", recipes.RECIPES)
@@ -35,6 +41,8 @@ def test_nothing_grows(name):
         timeout=280,
         check=False,
     )
+    if done.returncode < 0 and hasattr(sys, "gettotalrefcount") and multidict_crashes():
+        pytest.skip("multidict crashes in this build of Python, without aiofast")
     assert done.returncode == 0, done.stderr[-2000:]
     grown = json.loads(done.stdout)
     rounds = grown["rounds"]
