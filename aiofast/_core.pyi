@@ -168,6 +168,8 @@ class Pool:
     ) -> Self: ...
     closed: bool
     def close(self) -> None: ...  # ends every fetch and connection now
+    # (host, port, secure, idle, busy) of each origin that has connections.
+    def origins(self) -> list[tuple[str, int, bool, int, int]]: ...
     def stats(self) -> dict[str, int]: ...  # open, idle, busy, dialing, waiting
 
 @final

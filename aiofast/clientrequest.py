@@ -98,6 +98,9 @@ class ClientRequest:
         self.update_cookies(cookies)
         self.update_auth(auth, trust_env)
         self.update_body_from_data(data)
+        if self._body is None and self.method in self.POST_METHODS and not chunked:
+            # As it will be sent (RFC 9110 8.6); a middleware may want to sign it.
+            self.headers.setdefault("Content-Length", "0")
 
     # --- what it is made of ---
 
@@ -156,10 +159,14 @@ class ClientRequest:
         from .sending import Source
 
         content, kind = (body, None) if isinstance(body, Source) else encode_data(body)
+        length: int | None
         if isinstance(content, (bytes, bytearray, memoryview)):
             content = BodyBytes(content)
-            if "Content-Length" not in self.headers and not self.chunked and not self.compress:
-                self.headers["Content-Length"] = str(len(content))
+            length = len(content)
+        else:
+            length = content.length
+        if not (length is None or self.chunked or self.compress):
+            self.headers.setdefault("Content-Length", str(length))
         self._body = content
         if "Content-Type" not in self.headers and "content-type" not in self._skip and kind:
             self.headers["Content-Type"] = kind
@@ -182,6 +189,19 @@ class ClientRequest:
     def body(self, value: Any) -> None:
         self.headers.popall("Content-Length", None)
         self.update_body_from_data(value)
+
+    async def close(self) -> None:
+        """Closes a body that holds a file."""
+        if hasattr(self._body, "holds"):
+            await self._body.close()
+
+    def terminate(self) -> None:
+        """There is nothing to end: the engine sends."""
+
+    async def send(self, conn: Any) -> ClientResponse:
+        """NotImplementedError: the engine sends, by way of a session; a middleware has
+        its handler for that."""
+        raise NotImplementedError("a ClientRequest is sent by its session, or by a handler")
 
     # --- what it says ---
 

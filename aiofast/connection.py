@@ -155,7 +155,11 @@ class OpenConnection:
         for callback in callbacks:
             callback()
         transport, self._protocol = self.transport, None
-        if transport is not None:
+        if transport is None:
+            return
+        if transport.get_extra_info("sslcontext") is None:
             transport.close()
+        else:
+            transport.abort()  # rather than wait for the peer's word
 
     release = close

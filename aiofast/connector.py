@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from . import _core
+from .context import Closing
 from .dialing import HOOKS, OWN, means_of, refuse_hooks, within
-from .errors import UnixClientConnectorError
+from .errors import ConnectionKey, UnixClientConnectorError
 from .outgoing import Unset
 from .parameters import merged_ssl
 from .settings import tls_context
 from .tcpdialing import TCPDialing
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Task
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
     from os import PathLike
     from types import TracebackType
     from typing import Self
 
-    from ._core import Pool, Wait
+    from ._core import Pool
     from .abc import AbstractResolver
     from .client_proto import ResponseHandler
     from .clientrequest import ClientRequest
@@ -78,7 +79,7 @@ class BaseConnector:
         self._keepalive_timeout = keepalive_timeout
         self._given_loop = loop or _running_loop()
         self._timeout_ceil_threshold = timeout_ceil_threshold
-        self._relayed: WeakSet[Any] = WeakSet()  # transports behind the engine's sockets
+        self._relayed: WeakSet[Any] = WeakSet()  # what is behind sockets of the engine
         self._limit = _count("limit", limit or 0)
         self._limit_per_host = _count("limit_per_host", limit_per_host)
         self._force_close = bool(force_close)
@@ -160,13 +161,38 @@ class BaseConnector:
         """Connections open, idle, busy, dialing, and requests waiting."""
         return self._pool.stats()
 
-    def close(self, *, abort_ssl: bool = False) -> Wait[None] | Task[None]:
+    # aiohttp's lists, by which programs watch a pool: what is in them has only a number.
+
+    @property
+    def _conns(self) -> dict[ConnectionKey, list[object]]:
+        """The connections that wait for a request, by what they are to."""
+        return self._counted(3)
+
+    @property
+    def _acquired_per_host(self) -> dict[ConnectionKey, list[object]]:
+        """Those that serve one, or are in the making."""
+        return self._counted(4)
+
+    @property
+    def _acquired(self) -> list[object]:
+        """The same, all of them."""
+        return [one for several in self._counted(4).values() for one in several]
+
+    def _counted(self, which: int) -> dict[ConnectionKey, list[object]]:
+        found: dict[ConnectionKey, list[object]] = {}
+        for origin in self._pool.origins():
+            key = ConnectionKey(origin[0], origin[1], origin[2])
+            if origin[which]:
+                found.setdefault(key, []).extend(object() for _ in range(int(origin[which])))
+        return found
+
+    def close(self, *, abort_ssl: bool = False) -> Closing:
         """Ends every request and connection at once. Awaiting the result is not
         needed."""
         self._pool.close()
-        for transport in list(self._relayed):
-            transport.abort()
-        return _core.done(None)
+        for relay in list(self._relayed):
+            relay.abort()
+        return Closing()
 
     def __enter__(self) -> Self:
         warnings.warn('"with Connector():" is deprecated, use "async with"', DeprecationWarning, 2)
@@ -265,9 +291,7 @@ class TCPConnector(TCPDialing, BaseConnector):
         self.ssl = True if ssl is None else ssl
         self._ssl = self.ssl
         self._family = int(family)
-        self._ssl_shutdown_timeout = (
-            None if ssl_shutdown_timeout is _UNSET else ssl_shutdown_timeout
-        )
+        self._ssl_shutdown_timeout = 0 if ssl_shutdown_timeout is _UNSET else ssl_shutdown_timeout
         self._local_addr = local_addr
         self._happy_eyeballs_delay = happy_eyeballs_delay
         self._interleave = interleave
@@ -275,9 +299,9 @@ class TCPConnector(TCPDialing, BaseConnector):
         self._take_resolver(resolver, use_dns_cache, ttl_dns_cache, dns_cache_max_size)
 
     @classmethod
-    def over(cls, pool: Pool) -> TCPConnector:
+    def over(cls, pool: Pool, loop: AbstractEventLoop | None) -> TCPConnector:
         """The face of a |pool| that a session made with the defaults."""
-        connector = cls()
+        connector = cls(loop=loop)
         connector._pool = pool
         return connector
 
@@ -291,14 +315,14 @@ class TCPConnector(TCPDialing, BaseConnector):
         else:
             self._cached_hosts.remove((host, port))
 
-    def close(self, *, abort_ssl: bool = False) -> Wait[None] | Task[None]:
+    def close(self, *, abort_ssl: bool = False) -> Closing:
         """As BaseConnector.close(); a resolver that it made itself is closed, and
         lookups that run for nobody are cancelled."""
         if self.closed:
             return super().close(abort_ssl=abort_ssl)
         self._cached_hosts.clear()
-        closed = super().close(abort_ssl=abort_ssl)
-        return self._end_lookups() or closed
+        super().close(abort_ssl=abort_ssl)
+        return Closing(self._end_lookups())
 
     @property
     def family(self) -> int:

@@ -66,10 +66,36 @@ class RequestContextManager(Coroutine[Any, Any, _T], Generic[_T]):
 RequestContextManager.register(Fetch)  # it is all of this too
 
 
-async def failing(error: Exception) -> Any:
-    """Raises |error| when it is awaited, as a coroutine does for what is wrong
-    with its arguments."""
-    raise error
+class Closing(Coroutine[Any, Any, None]):
+    """What closing a connector gives: that is done already, and need not be awaited.
+    Who awaits waits for |task| too."""
+
+    __slots__ = ("_running", "_task")
+
+    def __init__(self, task: Awaitable[None] | None = None) -> None:
+        self._task = task
+        self._running: Generator[Any, None, None] | None = None
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self._task is not None:
+            yield from self._task.__await__()
+
+    def send(self, arg: None) -> Any:
+        """As of a coroutine."""
+        if self._running is None:
+            self._running = self.__await__()
+        return self._running.send(arg)
+
+    def throw(self, *args: Any, **kwargs: Any) -> Any:
+        """As of a coroutine."""
+        if self._running is None:
+            self._running = self.__await__()
+        return self._running.throw(*args, **kwargs)
+
+    def close(self) -> None:
+        """As of a coroutine."""
+        if self._running is not None:
+            self._running.close()
 
 
 async def tracked(

@@ -43,6 +43,7 @@ __all__ = (
     "ConnectionKey",
     "ConnectionTimeoutError",
     "ContentTypeError",
+    "FetchTimeoutError",
     "InvalidURL",
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
@@ -167,8 +168,10 @@ class ClientResponseError(ClientError):
         message: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        if code is not None and status is not None:
-            raise ValueError("give either status or code, which is its old name")
+        if code is not None:
+            if status is not None:
+                raise ValueError("give either status or code, which is its old name")
+            _warn("code argument is deprecated, use status instead")
         self.request_info = request_info
         self.history = history
         self.status = (status if status is not None else code) or 0
@@ -179,7 +182,13 @@ class ClientResponseError(ClientError):
     @property
     def code(self) -> int:
         """The old name of `status`."""
+        _warn("code property is deprecated, use status instead")
         return self.status
+
+    @code.setter
+    def code(self, value: int) -> None:
+        _warn("code property is deprecated, use status instead")
+        self.status = value
 
     def __str__(self) -> str:
         url = self.request_info.real_url if self.request_info is not None else self.url
@@ -306,7 +315,13 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
             if isinstance(certificate_error, OSError)
             else OSError(None, str(certificate_error))
         )
+        self.errno, self.strerror = self._os_error.errno, self._os_error.strerror
         self.args = (connection_key, certificate_error)
+
+    @property
+    def ssl(self) -> bool:
+        """True, as certificates are TLS's."""
+        return self._conn_key.is_ssl
 
     @property
     def certificate_error(self) -> Exception:
@@ -315,7 +330,7 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
     def __str__(self) -> str:
         error = self._certificate_error
         text = (
-            f"Cannot connect to host {_place(self._conn_key)} "
+            f"Cannot connect to host {_authority(self._conn_key)} ssl:{self.ssl} "
             f"[{type(error).__name__}: {error.args}]"
         )
         return f"{text} {self.hint}" if self.hint else text
@@ -337,8 +352,19 @@ class ServerTimeoutError(ServerConnectionError, asyncio.TimeoutError):
     """A limit of time ran out."""
 
 
-class TotalTimeoutError(ServerTimeoutError):
-    """The `total` limit of the whole request ran out."""
+class TotalTimeoutError(asyncio.TimeoutError):
+    """The `total` limit of the whole request ran out. As aiohttp's, that of a session's
+    request is a TimeoutError and no ClientError; it has the same attributes."""
+
+    url: Any = None
+    method: str | None = None
+    phase: str | None = None
+    limit: str | None = None
+    elapsed: float | None = None
+
+
+class FetchTimeoutError(TotalTimeoutError, ServerTimeoutError):
+    """The same of fetch(), whose errors are all of one tree."""
 
 
 class ConnectionTimeoutError(ServerTimeoutError):
@@ -438,9 +464,19 @@ def _ssl_name(value: object) -> str:
     return "default" if value is True else str(value)
 
 
-def _place(key: ConnectionKey) -> str:
+def _authority(key: ConnectionKey) -> str:
     host = f"[{key.host}]" if ":" in key.host else key.host
-    return f"{host}:{key.port} ssl:{_ssl_name(key.ssl)}"
+    return f"{host}:{key.port}"
+
+
+def _place(key: ConnectionKey) -> str:
+    return f"{_authority(key)} ssl:{_ssl_name(key.ssl)}"
+
+
+def _warn(message: str) -> None:
+    import warnings
+
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 # --- texts ------------------------------------------------------------------

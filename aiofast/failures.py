@@ -24,6 +24,7 @@ from .errors import (
     ClientResponseError,
     ConnectionKey,
     ConnectionTimeoutError,
+    FetchTimeoutError,
     InvalidURL,
     PrivateAddressError,
     RequestInfo,
@@ -178,12 +179,21 @@ def _timed_out(facts: Mapping[str, Any]) -> Exception:
     allowed = f" of {seconds(value)}" if value is not None else ""
     text = f"{_LIMITS.get(limit, limit)} timeout{allowed} reached {_circumstances(facts)}"
     if limit == "total":
-        return TotalTimeoutError(text)
+        return _total_kind(facts)(text)
     if limit in ("acquire", "dial", "tls"):
         return ConnectionTimeoutError(text)
     if limit in ("wait", "read"):
         return SocketTimeoutError(text)
     return ServerTimeoutError(text)
+
+
+def _total_kind(facts: Mapping[str, Any]) -> type[TotalTimeoutError]:
+    """A session's is no ClientError, as aiohttp's is none."""
+    from .clientresponse import ClientResponse
+
+    face = facts.get("face")
+    of_session = isinstance(face, type) and issubclass(face, ClientResponse)
+    return TotalTimeoutError if of_session else FetchTimeoutError
 
 
 # The engine's limits by the names under which ClientTimeout sets them.
@@ -350,7 +360,8 @@ def exception_for(facts: Mapping[str, Any]) -> BaseException:
     raises. A code that is not known here is a ClientConnectionError.
 
     The keys: code, sys, text, phase, limit, limit_value, elapsed, method, url,
-    host, port, ssl, cause, peer, reused, status, history, headers, partial.
+    host, port, ssl, cause, peer, reused, status, history, headers, partial, context,
+    face (the class of responses).
     """
     try:
         error = _BY_CODE.get(facts.get("code") or "", _unknown)(facts)

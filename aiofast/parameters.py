@@ -40,9 +40,19 @@ _LATER_IN_REQUEST = frozenset(
 
 
 def refuse(who: str, given: Mapping[str, Any], later: frozenset[str]) -> None:
+    """TypeError for what is unknown or of a wrong type, InvalidURL for a proxy that is
+    none, NotImplementedError for what is right and not there yet."""
     for name, value in given.items():
         if name not in later:
             raise TypeError(f"{who}() got an unexpected keyword argument {name!r}")
+        if name == "proxy" and value is not None:
+            url_origin(url_text(value))
+        elif name == "proxy_auth" and value is not None:
+            warn_deprecated("The 'proxy_auth' parameter is deprecated; put it into the proxy's URL")
+            if not isinstance(value, tuple):
+                raise TypeError(f"proxy_auth must be a BasicAuth, not {value!r}")
+            if given.get("proxy") is None:
+                continue  # it is for a proxy alone
         if value not in (None, False, (), [], {}):
             raise NotImplementedError(f"{who}: {name} is not there yet")
 

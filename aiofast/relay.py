@@ -19,8 +19,8 @@ _KNOWN = ("asyncio.selector_events", "uvloop.loop")  # their close() leaves a du
 
 async def socket_of(transport: Any, relayed: Any) -> tuple[socket.socket, bool]:
     """A connected, non-blocking socket for what |transport| is connected to, and True
-    if TLS is spoken behind it. The transport is used up; it is added to |relayed| if
-    what goes over it is passed on. OSError."""
+    if TLS is spoken behind it. The transport is used up. What passes on is added to
+    |relayed|, to be ended by abort(). OSError."""
     transport.pause_reading()
     veiled = transport.get_extra_info("sslcontext") is not None
     found = transport.get_extra_info("socket")
@@ -35,11 +35,11 @@ async def socket_of(transport: Any, relayed: Any) -> tuple[socket.socket, bool]:
         theirs.setblocking(False)
         loop = asyncio.get_running_loop()
         outer = _Half(transport)
-        _, inner = await loop.create_connection(lambda: _Half(None), sock=theirs)
+        _, inner = await loop.create_unix_connection(lambda: _Half(None), sock=theirs)
         outer.other, inner.other = inner, outer
         transport.set_protocol(outer)
         transport.resume_reading()
-        relayed.add(transport)
+        relayed.add(outer)
     except BaseException:
         ours.close()
         theirs.close()
@@ -55,6 +55,11 @@ class _Half(asyncio.Protocol):
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
+
+    def abort(self) -> None:
+        """Ends both sides at once."""
+        self.transport.abort()
+        self.other.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)

@@ -101,7 +101,8 @@ class AsyncResolver(AbstractResolver):
             import aiodns  # type: ignore[import-not-found]
         except ImportError:
             raise RuntimeError("Resolver requires aiodns library") from None
-        self._resolver: Any = aiodns.DNSResolver(*args, **kwargs)
+        self._loop = loop or get_running_loop()
+        self._resolver: Any = aiodns.DNSResolver(*args, **{"loop": self._loop, **kwargs})
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -116,12 +117,15 @@ class AsyncResolver(AbstractResolver):
             raise OSError(None, text) from error
         found: list[ResolveResult] = []
         for node in answer.nodes:
-            literal = node.addr[0]
+            name, number, *rest = node.addr
+            literal = name.decode("ascii") if isinstance(name, bytes) else name
+            if node.family == socket.AF_INET6 and len(rest) == 2 and rest[1]:
+                literal = f"{literal.partition('%')[0]}%{rest[1]}"
             found.append(
                 ResolveResult(
                     hostname=host,
-                    host=literal.decode("ascii") if isinstance(literal, bytes) else literal,
-                    port=node.addr[1],
+                    host=literal,
+                    port=number,
                     family=node.family,
                     proto=0,
                     flags=_NUMERIC,
@@ -132,8 +136,10 @@ class AsyncResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Gives the resolver's sockets up."""
-        self._resolver.cancel()
+        """Gives the resolver's sockets up; harmless when closed."""
+        resolver, self._resolver = self._resolver, None
+        if resolver is not None:
+            resolver.cancel()
 
 
 DefaultResolver = ThreadedResolver

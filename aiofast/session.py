@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from .body import encode_json
 from .clientresponse import ClientResponse
-from .context import RequestContextManager, as_coroutine_function, failing, raising
+from .context import RequestContextManager, as_coroutine_function, raising, tracked
 from .cookies import CookieJar, DummyCookieJar
 from .errors import OF_ORIGIN
 from .hops import SessionPolicy, kept_cookies
@@ -196,6 +196,8 @@ class ClientSession(SessionRequests):
     ) -> None:
         self._connector_owner = owner
         self._loop = loop or _running_loop()
+        if connector is not None and not _go_together(self._loop, connector):
+            raise RuntimeError("Session and connector has to use same event loop")
         if self._loop is not None and self._loop.get_debug():
             self._source_traceback = traceback.extract_stack(sys._getframe(2))
         self._made = connector
@@ -419,7 +421,9 @@ class ClientSession(SessionRequests):
                 return self._plain(*given, *rest)
         except Exception as error:
             # As from aiohttp's coroutine, it comes when the request is awaited.
-            return RequestContextManager(failing(error))
+            return RequestContextManager(
+                tracked(partial(_raise, error), settings.get("upload_tracker"))
+            )
         send = partial(self._plain, *given, *rest)
         return RequestContextManager(raising(send, check, settings.get("upload_tracker")))
 
@@ -486,6 +490,10 @@ def _given(request: Any) -> Request:
     return RequestContextManager(request)
 
 
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
 def _running_loop() -> AbstractEventLoop | None:
     from asyncio import get_running_loop
 
@@ -493,6 +501,12 @@ def _running_loop() -> AbstractEventLoop | None:
         return get_running_loop()
     except RuntimeError:
         return None
+
+
+def _go_together(loop: AbstractEventLoop | None, connector: Any) -> bool:
+    """False if |connector| was made in another loop that is still there."""
+    other = getattr(connector, "_given_loop", None)
+    return loop is None or other is None or other is loop or other.is_closed()
 
 
 def _is_hooked() -> bool:

@@ -106,7 +106,7 @@ class SessionSettings:
         if self._made is None and self._pool is not None and not self._closed:
             from .connector import TCPConnector
 
-            self._made = TCPConnector.over(self._pool)
+            self._made = TCPConnector.over(self._pool, self._loop)
         return self._made
 
     _connector = connector  # by which libraries for aiohttp know it

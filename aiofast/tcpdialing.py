@@ -73,7 +73,8 @@ class TCPDialing:
 
     async def _close_resolver(self) -> None:
         if self._resolver is not None:
-            await self._resolver.close()
+            with suppress(Exception):  # which nobody could do anything about
+                await self._resolver.close()
 
     async def _resolve_host(
         self, host: str, port: int, traces: list[Trace] | None = None

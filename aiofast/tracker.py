@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import CancelledError, get_running_loop
 from typing import TYPE_CHECKING, Any
 
-from .errors import UploadAbortedError
+from .errors import InvalidURL, NonHttpUrlClientError, UploadAbortedError
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -100,6 +100,10 @@ class UploadTracker:
                 self.attempts = max(hops, self.attempts)
                 self._whole, self._upload, self._written = True, None, 0
             return response
+        except (InvalidURL, NonHttpUrlClientError):
+            if not self._begun:
+                self.attempts = 0  # it was not even tried
+            raise
         finally:
             self._finish()
 

@@ -44,6 +44,7 @@ error_of_fetch(error_facts *facts, const aif_fetch *f, const OptionsObject *o)
         facts->limit_value = (double)o->max_body;
     }
     facts->context = o->tls_context;
+    facts->face = (PyObject *)o->response_class;
     facts->peer = f->peer;
     facts->reused = f->reused;
     facts->status = f->status;
@@ -106,7 +107,7 @@ error_new(core_state *st, const error_facts *f)
     }
     d = Py_BuildValue(
         "{s:s,s:i,s:s,s:s,s:z,s:O,s:d,s:O,s:O,s:O,s:O,s:O,s:z,s:z,s:O,s:O,"
-        "s:O,s:O}",
+        "s:O,s:O,s:O}",
         "code", code > AIF_ERR_FIRST ? "UV" : aif_err_name(code), "sys",
         f->err->sys != 0 ? f->err->sys : (code > AIF_ERR_FIRST ? code : 0),
         "text", f->err->text, "phase", f->phase == NULL ? "queued" : f->phase,
@@ -119,7 +120,8 @@ error_new(core_state *st, const error_facts *f)
         f->peer == NULL || f->peer[0] == '\0' ? NULL : f->peer, "unix_path",
         f->unix_path, "reused", f->reused ? Py_True : Py_False, "status",
         status, "headers", none, "context",
-        f->context == NULL ? none : f->context);
+        f->context == NULL ? none : f->context, "face",
+        f->face == NULL ? none : f->face);
     Py_DECREF(limit_value);
     Py_DECREF(status);
     if (d != NULL && add_place(d, f->url) == 0) {

@@ -18,6 +18,7 @@ typedef struct error_facts {
     PyObject *history;      /* tuple; borrowed */
     PyObject *partial;      /* bytes or NULL; borrowed */
     PyObject *context;      /* of TLS, or what makes it; or NULL; borrowed */
+    PyObject *face;         /* the class of responses, or NULL; borrowed */
     const char *peer;       /* "" if there was none */
     const char *unix_path;  /* instead of host and port, or NULL */
     int reused;

@@ -431,6 +431,43 @@ Pool_stats(PyObject *self, PyObject *Py_UNUSED(ignored))
                          "waiting", p->waiting);
 }
 
+/* One origin: host, port, whether by TLS, its connections that wait, and those
+ * that do not. */
+static PyObject *
+describe_origin(aif_origin *o)
+{
+    unsigned idle = 0;
+
+    for (aif_list *n = o->idle.next; n != &o->idle; n = n->next) {
+        idle++;
+    }
+    return Py_BuildValue("sHOII", o->host, o->port,
+                         o->secure ? Py_True : Py_False, idle, o->open - idle);
+}
+
+static PyObject *
+Pool_origins(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const aif_pool *p = ((PoolObject *)self)->pool;
+    PyObject *list = PyList_New(0);
+
+    for (size_t i = 0; list != NULL && p != NULL && i < p->bucket_count; i++) {
+        for (aif_origin *o = p->buckets[i]; o != NULL; o = o->next) {
+            PyObject *row = o->open == 0 ? NULL : describe_origin(o);
+
+            if (row != NULL && PyList_Append(list, row) < 0) {
+                Py_CLEAR(list);
+            }
+            Py_XDECREF(row);
+            if (list == NULL || PyErr_Occurred()) {
+                Py_XDECREF(list);
+                return NULL;
+            }
+        }
+    }
+    return list;
+}
+
 static PyObject *
 Pool_get_closed(PyObject *self, void *Py_UNUSED(closure))
 {
@@ -440,11 +477,14 @@ Pool_get_closed(PyObject *self, void *Py_UNUSED(closure))
 static PyMethodDef Pool_methods[] = {
     {"close", Pool_close, METH_NOARGS,
      PyDoc_STR("End every fetch and connection now.")},
-     {"stats", Pool_stats, METH_NOARGS,
-      PyDoc_STR("Numbers of connections: open, idle, busy, dialing; and of "
+     {"origins", Pool_origins, METH_NOARGS,
+      PyDoc_STR("(host, port, secure, idle, busy) of all that have "
+               "connections.")},
+      {"stats", Pool_stats, METH_NOARGS,
+       PyDoc_STR("Numbers of connections: open, idle, busy, dialing; and of "
                "fetches waiting for one.")},
-      {NULL, NULL, 0, NULL},
-    };
+       {NULL, NULL, 0, NULL},
+     };
 
 static PyGetSetDef Pool_getset[] = {
     {"closed", Pool_get_closed, NULL, NULL, NULL},

@@ -247,8 +247,12 @@ async def test_connect_by_hand(origin):
         connection = await connector.connect(request, [], aiofast.ClientTimeout())
         assert connection.transport.get_extra_info("peername")[0] == "127.0.0.1"
         assert not connection.closed
+        gone = connection.protocol.closed
         connection.close()
         assert connection.closed and connection.transport is None
+        await asyncio.wait_for(gone, 5)
+        for _ in range(3):  # and the socket below TLS
+            await asyncio.sleep(0)
 
 
 async def test_methods_put_into_the_class(origin, monkeypatch):

@@ -81,7 +81,7 @@ INFO = errors.RequestInfo("http://a/b", "GET", {}, "http://a/b#c")  # type: igno
         ),
         (
             errors.ClientConnectorCertificateError(KEY, ValueError("bad")),
-            "Cannot connect to host h:443 ssl:default [ValueError: ('bad',)]",
+            "Cannot connect to host h:443 ssl:True [ValueError: ('bad',)]",
         ),
         (
             errors.UnixClientConnectorError("/p", KEY, OSError(errno.ENOENT, "nothing")),
@@ -110,8 +110,8 @@ def test_attributes():
     assert (error.host, error.port, error.ssl, error.os_error) == ("h", 443, True, reason)
     assert error.errno == errno.ECONNREFUSED
     assert error.args == (KEY, reason)
-    response = errors.ClientResponseError(INFO, (1,), code=500)
-    assert (response.status, response.code, response.history) == (500, 500, (1,))
+    response = errors.ClientResponseError(INFO, (1,), status=500)
+    assert (response.status, response.history) == (500, (1,))
     assert response.request_info is INFO
     with pytest.raises(ValueError, match="status"):
         errors.ClientResponseError(INFO, (), code=500, status=500)
@@ -168,7 +168,7 @@ def test_url_scheme(url, scheme):
 @pytest.mark.parametrize(
     ("limit", "kind", "words"),
     [
-        ("total", errors.TotalTimeoutError, "total timeout of 10 s"),
+        ("total", errors.FetchTimeoutError, "total timeout of 10 s"),
         ("acquire", errors.ConnectionTimeoutError, "connect timeout of 10 s"),
         ("dial", errors.ConnectionTimeoutError, "sock_connect timeout of 10 s"),
         ("tls", errors.ConnectionTimeoutError, "sock_connect (TLS) timeout of 10 s"),
