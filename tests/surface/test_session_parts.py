@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from unittest import mock
 
 import aiofast
 import aiohttp
@@ -299,3 +300,19 @@ async def test_a_class_for_websockets():
     async with made:
         pass
     assert made.closed
+
+
+async def test_readinto_of_a_stream_that_is_fed():
+    protocol = mock.Mock(connected=True)
+    stream = aiofast.StreamReader(protocol, 2**16, loop=asyncio.get_running_loop())
+    room = bytearray(3)
+    stream.feed_data(b"abcde")
+    assert await stream.readinto(room) == 3 and room == b"abc"
+    assert await stream.readinto(room) == 2 and room[:2] == b"de"
+    task = asyncio.create_task(stream.readinto(room))
+    await asyncio.sleep(0)
+    stream.feed_data(b"wxyz")
+    assert await task == 3 and room == b"wxy"
+    stream.feed_eof()
+    assert await stream.readinto(room) == 1
+    assert await stream.readinto(room) == 0
