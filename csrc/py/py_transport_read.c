@@ -9,7 +9,11 @@
 
 /* A read of so much is expected to be followed by another, and goes right into
  * the bytes that the protocol will get. */
-#define DIRECT_READ (64u * 1024u)
+#define DIRECT_READ (32u * 1024u)
+
+/* More than the powers of two that messages like to be: libuv reads again at
+ * once after a read that was filled, and gets half of the next one. */
+#define LENT (AIF_SLAB_SIZE + 64u * 1024u)
 
 /* ---- the context -------------------------------------------------------- */
 
@@ -91,6 +95,21 @@ transport_drop_space(TransportObject *t)
     Py_CLEAR(t->space);
 }
 
+/* glibc gives blocks from a size on by mmap(), with a page fault for each page
+ * of each, until one as large has been freed; most of ours are cut to what
+ * came before that. So one is freed beforehand. */
+static void
+teach_malloc(core_state *st)
+{
+    if (!st->taught_malloc) {
+        PyObject *large = PyBytes_FromStringAndSize(NULL, 2 * LENT);
+
+        st->taught_malloc = 1;
+        PyErr_Clear();
+        Py_XDECREF(large);
+    }
+}
+
 /* The bytes for a large read, at once and for no longer than it takes: an
  * object that was not needed waits for the next in the module's state. */
 static void
@@ -103,14 +122,15 @@ lend_body(TransportObject *t, char **buf, size_t *len)
         *spare = NULL;
     }
     if (t->body == NULL) {
-        t->body = PyBytes_FromStringAndSize(NULL, AIF_SLAB_SIZE);
+        teach_malloc(t->st);
+        t->body = PyBytes_FromStringAndSize(NULL, LENT);
     }
     if (t->body == NULL) {
         PyErr_Clear(); /* The slab will do. */
         return;
     }
     *buf = PyBytes_AS_STRING(t->body);
-    *len = AIF_SLAB_SIZE;
+    *len = LENT;
 }
 
 static void

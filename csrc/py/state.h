@@ -81,6 +81,7 @@ typedef struct core_state {
     PyObject *done_none; /* a Wait that gave None */
 
     int data_registered; /* kinds of data that only Python knows */
+    int taught_malloc;   /* by the first large read of a transport */
     int tls_direct;      /* 1: there is a direct engine; -1: not; 0: unknown */
     int tls_python;      /* 1: Python's is asked for nevertheless */
 
