@@ -16,8 +16,8 @@ MODULES = [
     "test_buffered_proto",
     "test_sendfile",
     "test_server",
-    "test_events:connect,ssl,unix",
-    "test_sslproto:start_tls,create,shutdown,handshake",
+    "test_events",
+    "test_sslproto",
     "test_ssl",
 ]
 

@@ -279,7 +279,8 @@ async def test_abort_says_nothing(authority: Any, client_context: Any) -> None:
         )
         transport.abort()
         assert await protocol.lost is None
-    assert [type(error) for error in raised] == [ssl.SSLEOFError]
+    # With a ticket unread the kernel says it by a reset.
+    assert [type(error) for error in raised] in ([ssl.SSLEOFError], [ConnectionResetError])
 
 
 async def test_start_tls(authority: Any, client_context: Any) -> None:
