@@ -299,6 +299,14 @@ aif_h1parse_free(aif_h1parse *p)
 }
 
 void
+aif_h1parse_renew(aif_h1parse *p, const aif_h1parse_cbs *cbs, void *user)
+{
+    p->cbs = cbs;
+    p->user = user;
+    aif_h1parse_reset(p, 0);
+}
+
+void
 aif_h1parse_set_rules(aif_h1parse *p, unsigned rules)
 {
     p->rules = rules;

@@ -84,6 +84,10 @@ aif_h1parse *aif_h1parse_new(aif_h1_kind kind,
                              const aif_h1parse_cbs *cbs, void *user);
 void aif_h1parse_free(aif_h1parse *p);
 
+/* Makes |p| as one that was just born for another owner; its kind and limits
+ * stay, its rules are to be set. */
+void aif_h1parse_renew(aif_h1parse *p, const aif_h1parse_cbs *cbs, void *user);
+
 /* Other ceilings from the next message on; |limits| as above. Between
  * messages, before aif_h1parse_reset(). */
 void aif_h1parse_set_limits(aif_h1parse *p, const aif_h1parse_limits *limits);

@@ -27,6 +27,7 @@ typedef struct ParserObject {
     PyObject_HEAD
     core_state *st;
     aif_h1parse *core;
+    aif_h1_kind kind;            /* of |core| */
     PyObject *on[PARSER_EVENTS]; /* what to call, NULL where there is none */
     PyObject *owner;             /* the protocol, if |bound| is not 0 */
     unsigned bound;      /* bit i: on[i] is a function, a method of |owner| */

@@ -209,6 +209,34 @@ look_up(core_state *st, PyObject *protocol, parser_event skipped,
     return 0;
 }
 
+/* A core for |self|: one that another parser has left, which spares a server a
+ * few allocations for each connection, or a new one. */
+static aif_h1parse *
+take_core(ParserObject *self, aif_h1_kind kind, const aif_h1parse_cbs *cbs)
+{
+    aif_h1parse *core = self->st->spare_cores[kind];
+
+    if (core == NULL) {
+        return aif_h1parse_new(kind, &limits, cbs, self);
+    }
+    self->st->spare_cores[kind] = NULL;
+    aif_h1parse_renew(core, cbs, self);
+    return core;
+}
+
+static void
+leave_core(ParserObject *self)
+{
+    aif_h1parse *core = self->core;
+
+    self->core = NULL;
+    if (core != NULL && self->st->spare_cores[self->kind] == NULL) {
+        self->st->spare_cores[self->kind] = core;
+        return;
+    }
+    aif_h1parse_free(core);
+}
+
 /* What is called from now on; |found| gets what was called before. */
 static void
 swap_callbacks(ParserObject *self, callbacks *found)
@@ -259,15 +287,15 @@ parser_setup(ParserObject *self, PyObject *args, PyObject *kwargs,
         PyErr_SetString(PyExc_RuntimeError, "the parser is at work");
         goto done;
     }
-    core = aif_h1parse_new(
-        kind, &limits, parser_upcalls(kind, found.on[PARSER_HEADER] != NULL),
-        self);
+    core = take_core(self, kind,
+                     parser_upcalls(kind, found.on[PARSER_HEADER] != NULL));
     if (core == NULL) {
         (void)PyErr_NoMemory();
         goto done;
     }
-    aif_h1parse_free(self->core);
+    leave_core(self);
     self->core = core;
+    self->kind = kind;
     self->rules = RULES;
     self->closed = 0;
     self->go_on = 0;
@@ -352,7 +380,7 @@ parser_dealloc(PyObject *op)
 
     PyObject_GC_UnTrack(op);
     (void)parser_clear(op);
-    aif_h1parse_free(((ParserObject *)op)->core);
+    leave_core((ParserObject *)op);
     type->tp_free(op);
     Py_DECREF(type);
 }

@@ -1,6 +1,8 @@
 /* state.c -- fills and empties the module state. */
 #include "py/state.h"
 
+#include "http/aif_h1parse.h"
+
 core_state *
 state_of_type(PyTypeObject *type)
 {
@@ -73,6 +75,10 @@ state_clear(core_state *st)
     }
     for (size_t i = 0; i < STATE_PARSER_NAMES; i++) {
         Py_CLEAR(st->parser_names[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        aif_h1parse_free(st->spare_cores[i]);
+        st->spare_cores[i] = NULL;
     }
 }
 

@@ -60,6 +60,7 @@ typedef struct core_state {
     PyObject *field_names[STATE_FIELD_NAMES]; /* bytes that came last, NULL */
     PyObject *parser_names[STATE_PARSER_NAMES]; /* "on_url" */
     PyObject *getattr;                          /* the builtin function */
+    struct aif_h1parse *spare_cores[2];         /* of parsers, by kind */
 
     /* Names and constants. */
     PyObject *str_call_soon, *str_call_soon_threadsafe, *str_call_later;

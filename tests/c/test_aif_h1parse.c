@@ -573,10 +573,54 @@ test_big_body(void)
     aif_h1parse_free(p);
 }
 
+/* Whatever the first owner has left, the second one reads as with a new
+ * parser. */
+static void
+test_renew(void)
+{
+    static const char *const left[] = {
+        "",
+        "HTTP/1.1 2",
+        OK "A: b",
+        OK "Content-Length: 9\r\n\r\nab",
+        CHUNKED "5\r\nab",
+        CHUNKED "0\r\nA: b",
+        CHUNKED "0x",
+        "HTTP/1.1 103 E\r\nA: b\r\n\r\n",
+        OK "Content-Length: 0\r\n\r\n",
+    };
+    static const char next[] = OK "Content-Length: 1\r\nB: c\r\n\r\nx";
+    static reading first, second, fresh;
+    aif_h1parse *p;
+    size_t used, i;
+
+    for (i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        memset(&first, 0, sizeof(first));
+        memset(&second, 0, sizeof(second));
+        memset(&fresh, 0, sizeof(fresh));
+        p = aif_h1parse_new(AIF_H1_RESPONSE, NULL, &cbs, &fresh);
+        CHECK(p != NULL);
+        CHECK_EQ_INT(aif_h1parse_feed(p, next, sizeof(next) - 1, &used), 0);
+        aif_h1parse_free(p);
+        p = aif_h1parse_new(AIF_H1_RESPONSE, NULL, &cbs, &first);
+        CHECK(p != NULL);
+        (void)aif_h1parse_feed(p, left[i], strlen(left[i]), &used);
+        first.len = 0;
+        aif_h1parse_renew(p, &cbs, &second);
+        CHECK_EQ_INT(aif_h1parse_error(p)->code, 0);
+        CHECK(!aif_h1parse_is_started(p) && !aif_h1parse_is_done(p));
+        CHECK_EQ_INT(aif_h1parse_feed(p, next, sizeof(next) - 1, &used), 0);
+        CHECK(aif_h1parse_is_done(p) && first.len == 0);
+        CHECK(second.len > 0 && strcmp(second.trace, fresh.trace) == 0);
+        aif_h1parse_free(p);
+    }
+}
+
 int
 main(void)
 {
     test_good();
+    test_renew();
     test_malformed();
     test_reuse();
     test_take();
