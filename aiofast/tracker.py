@@ -91,6 +91,7 @@ class UploadTracker:
     async def follow(self, send: Callable[[], Awaitable[Any]]) -> Any:
         """The response of the request that |send| makes. RuntimeError."""
         self.bind()
+        request: Any = None
         try:
             request = send()
             self.attempts = 1
@@ -100,12 +101,19 @@ class UploadTracker:
                 self.attempts = max(hops, self.attempts)
                 self._whole, self._upload, self._written = True, None, 0
             return response
-        except (InvalidURL, NonHttpUrlClientError):
-            if not self._begun:
-                self.attempts = 0  # it was not even tried
+        except BaseException as error:
+            self._count_failed(error, 1 + len(getattr(request, "history", ())))
             raise
         finally:
             self._finish()
+
+    def _count_failed(self, error: BaseException, hops: int) -> None:
+        """The last of |hops| has failed with |error|."""
+        if hops > self.attempts:  # before its body was begun
+            self.attempts = hops
+            self._whole, self._upload, self._written = False, None, 0
+        elif hops == 1 and isinstance(error, (InvalidURL, NonHttpUrlClientError)):
+            self.attempts = 0
 
     def _settle(self) -> None:
         if self.upload_complete.done():

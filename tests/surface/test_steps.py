@@ -435,3 +435,19 @@ async def test_a_request_that_does_not_start_settles_its_tracker():
         with pytest.raises(RuntimeError, match="no"):
             await session.post("http://127.0.0.1:1/", data=b"x", upload_tracker=tracker)
     assert isinstance(tracker.upload_complete.exception(), aiofast.UploadAbortedError)
+
+
+async def test_an_upload_that_is_not_sent_again():
+    away = answer(b"", f"Location: http://127.0.0.1:{free_port()}/", status="307 There")
+    server = Scripted([away])
+    async with aiofast.ClientSession() as session:
+        tracker = aiofast.UploadTracker()
+        with pytest.raises(aiofast.ClientConnectorError):
+            await session.post(server.url, data=b"x" * 100, upload_tracker=tracker)
+        assert (tracker.attempts, tracker.bytes_written) == (2, 0)
+        assert isinstance(tracker.upload_complete.exception(), aiofast.UploadAbortedError)
+        tracker = aiofast.UploadTracker()
+        with pytest.raises(aiofast.NonHttpUrlClientError):
+            await session.get("ftp://h/", upload_tracker=tracker)
+        assert tracker.attempts == 0
+        assert isinstance(tracker.upload_complete.exception(), aiofast.UploadAbortedError)
