@@ -7,13 +7,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from ._core import ResponseBase
 from .http_exceptions import LineTooLong as _LineTooLong
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Self
 
+    from ._core import ResponseBase
     from .feeding import FedBody
 
 DEFAULT_LIMIT = 2**16  # aiohttp's name
@@ -53,7 +53,7 @@ class StreamReader:
         self, protocol: Any, limit: int | None = None, *, timer: Any = None, loop: Any = None
     ) -> None:
         response: ResponseBase | FedBody = protocol
-        if limit is not None or not isinstance(protocol, ResponseBase):
+        if limit is not None or not hasattr(protocol, "read_some"):
             from .feeding import FedBody
 
             response = FedBody(self, protocol, limit, timer, loop)

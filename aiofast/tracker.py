@@ -102,7 +102,8 @@ class UploadTracker:
                 self._whole, self._upload, self._written = True, None, 0
             return response
         except BaseException as error:
-            self._count_failed(error, 1 + len(getattr(request, "history", ())))
+            if request is not None:
+                self._count_failed(error, 1 + len(getattr(request, "history", ())))
             raise
         finally:
             self._finish()

@@ -13,6 +13,8 @@ import pytest
 import trustme
 from servers import Scripted, answer, cut, eof, forever, request, response, send, silence
 
+pytestmark = pytest.mark.usefixtures("tls_engine")
+
 
 def script_of(body: str) -> str:
     """A program for a process of its own; `url` is its first argument."""
@@ -360,8 +362,6 @@ def test_the_default_context_is_built_once(authority):
     done = run(
         """
 import ssl
-
-pytestmark = pytest.mark.usefixtures("tls_engine")
 made = []
 new = ssl.SSLContext.__new__
 ssl.SSLContext.__new__ = lambda cls, *a, **k: made.append(1) or new(cls, *a, **k)

@@ -33,6 +33,7 @@ INDIRECT = {
     "cookies_for": "filter_cookies",
     "header_for": "a request of a session",
     "learn": "update_cookies",
+    "read_into": "readinto",
     "restore": "load",
     "set_cookie": "update_cookies",
     "unexpired": "save",
@@ -121,6 +122,7 @@ async def pieces_of_the_engine(kitchen: Kitchen) -> None:
     assert _core.stats()["handles"]
     pool = _core.Pool()
     pool.stats()
+    assert pool.origins() == []
     pool.close()
 
 

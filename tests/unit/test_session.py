@@ -273,7 +273,6 @@ async def test_detached_connectors_stay_open():
         ({"ssl": 5}, TypeError),
         ({"nonsense": 5}, TypeError),
         ({"resolver": object()}, TypeError),
-        ({"socket_factory": print}, NotImplementedError),
     ],
 )
 def test_wrong_arguments_of_connectors(arguments, kind):
