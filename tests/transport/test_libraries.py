@@ -113,14 +113,22 @@ async def test_redis(way: str, redis_server: Any, authority: Any) -> None:
     need("redis")
     import redis.asyncio
 
+    # Each TLS connection of redis-py reads the CAs anew, on the loop: fifty at once take
+    # longer than its own limit on a busy machine, and it sends what ran into that again.
+    patient = {"socket_timeout": 60, "socket_connect_timeout": 60}
+
     if way == "unix":
-        client = redis.asyncio.Redis(unix_socket_path=redis_server.path)
+        client = redis.asyncio.Redis(unix_socket_path=redis_server.path, **patient)
     elif way == "tls":
         client = redis.asyncio.Redis(
-            host="localhost", port=redis_server.tls_port, ssl=True, ssl_ca_certs=authority.ca_file
+            host="localhost",
+            port=redis_server.tls_port,
+            ssl=True,
+            ssl_ca_certs=authority.ca_file,
+            **patient,
         )
     else:
-        client = redis.asyncio.Redis(host="127.0.0.1", port=redis_server.port)
+        client = redis.asyncio.Redis(host="127.0.0.1", port=redis_server.port, **patient)
     async with installed(), client:
         await client.flushall()
         for _ in range(20):
