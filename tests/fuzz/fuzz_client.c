@@ -141,6 +141,23 @@ aif_tcp_format_address(const struct sockaddr *addr, char *out, size_t size)
     out[0] = '\0';
 }
 
+int
+aif_tcp_read_expected(aif_tcp *t)
+{
+    (void)t;
+    return 0;
+}
+
+aif_tcp *
+aif_tcp_adopt(aif_loop *l, int fd, int family, int *code)
+{
+    (void)l;
+    (void)fd;
+    (void)family;
+    *code = UV_ENOTSUP;
+    return NULL;
+}
+
 void
 aif_tcp_abort(aif_tcp *t)
 {
