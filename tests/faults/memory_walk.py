@@ -190,6 +190,8 @@ def is_pythons(error):
     # ours unless it came out of our own code.
     if not isinstance(error, SystemError):
         return False
+    if str(error).startswith("<function "):
+        return True  # one written in Python, which cannot end without either
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

@@ -82,7 +82,7 @@ class Soak:
             asyncio.get_running_loop().call_later(self.dice.random() * 0.005, task.cancel)
         try:
             body = await task
-        except (aiofast.ClientError, asyncio.CancelledError) as error:
+        except (aiofast.ClientError, TimeoutError, asyncio.CancelledError) as error:
             outcome = type(error).__name__ if kind != "good" else "lost"
         else:
             outcome = "whole"
