@@ -227,6 +227,8 @@ async def test_a_forgotten_stream_with_a_callback_ends():
     waiter = asyncio.ensure_future(found.content.wait_eof())
     await asyncio.sleep(0.01)
     waiter.cancel()
+    # In debug mode the loop is told as well.
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     with pytest.warns(ResourceWarning, match="Unclosed response"):
         del found, waiter
         await asyncio.sleep(0)
