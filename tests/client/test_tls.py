@@ -27,7 +27,9 @@ def script_of(body: str) -> str:
 
 
 def run(body: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    env = {k: v for k, v in os.environ.items() if k not in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+    # In debug mode the loop says how long the certificates held it up.
+    unwanted = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONASYNCIODEBUG")
+    env = {k: v for k, v in os.environ.items() if k not in unwanted}
     return subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", script_of(body), *arguments],
         env={**env, **environment},
